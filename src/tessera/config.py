@@ -1,0 +1,64 @@
+"""Configuration as data: frozen dataclasses that read from and write to plain JSON or TOML values.
+
+    @config
+    class SampleConfig:
+        seed: int = 0
+
+An unknown key, a missing one or a value of the wrong type is a `UserError` that names the place and, for a
+misspelt key, the nearest one. No torch here.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast, dataclass_transform
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from tessera.errors import UserError, nearest
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def config(cls: type[T]) -> type[T]:
+    """Makes a class a frozen keyword-only dataclass that refuses unknown keys when read from data."""
+    cls.__pydantic_config__ = ConfigDict(extra="forbid", strict=False)  # pyright: ignore[reportAttributeAccessIssue]
+    return cast(type[T], dataclass(frozen=True, kw_only=True, slots=True)(cls))
+
+
+def from_plain(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
+    """Returns the configuration in plain data; `where` (a file, a flag) begins the error message."""
+    try:
+        return TypeAdapter(cls).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "unexpected_keyword_argument":
+            close = nearest(str(first["loc"][-1]), _known_keys(cls, first["loc"][:-1]))
+            hint = f" Did you mean {close!r}?" if close else ""
+            raise UserError(f"{where}: unknown key {path!r}.{hint}") from error
+        if first["type"] == "missing":
+            raise UserError(f"{where}: key {path!r} is missing") from error
+        raise UserError(f"{where}: {path or 'the value'}: {first['msg']}, got {first['input']!r}") from error
+
+
+def to_plain(value: object) -> dict[str, Any]:
+    """Returns plain data (dictionaries, lists, numbers, strings) that `from_plain` reads back."""
+    return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def digest(value: object) -> str:
+    """Returns a short hash of a configuration: equal for equal values, stable over machines and runs."""
+    text = json.dumps(to_plain(value), sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _known_keys(cls: type, path: tuple[int | str, ...]) -> list[str]:
+    """Returns the keys allowed at a nested place of a configuration, or none if the place is not one."""
+    fields = getattr(cls, "__dataclass_fields__", {})
+    for part in path:
+        kind = fields[part].type if part in fields else None
+        fields = getattr(kind, "__dataclass_fields__", {})
+    return list(fields)

@@ -1,0 +1,100 @@
+"""What plugs in where: the contracts that the suites under `tests/contracts` hold every implementation to."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, Self
+
+from jaxtyping import Float, Int, UInt8
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import Parameter
+
+from tessera.tensors import TextBatch
+from tessera.types import Grade, PolicySpec, Prompt
+
+
+class Cache(Protocol):
+    """Keys and values of the tokens seen so far, of fixed size. Rows are pictures (or prompts)."""
+
+    def fan_out(self, source: Self, rows_B: Int[Tensor, " B"], length: int) -> None:
+        """Copies the first `length` positions of the source's chosen rows into this cache's rows."""
+        ...
+
+
+class Policy(Protocol):
+    """An autoregressive image model.
+
+    Features are what the head maps to logits; the head is affine, so guidance may mix features instead of
+    logits: half the work where the codebook is large. A cache is the policy's own: it goes back only to the
+    policy that made it (hence `Any`).
+    """
+
+    @property
+    def spec(self) -> PolicySpec:
+        """Its fixed sizes."""
+        ...
+
+    def tokenize(self, prompts: Sequence[str]) -> TextBatch:
+        """Returns the prompts as ids; raises `PromptError` for what it cannot read."""
+        ...
+
+    def null_like(self, text: TextBatch) -> TextBatch:
+        """Returns the null prompt of guidance for each row of the text."""
+        ...
+
+    def new_cache(self, rows: int, length: int) -> Cache:
+        """Returns an empty cache of `length` positions."""
+        ...
+
+    def prefill(self, text: TextBatch, cache: Any) -> Float[Tensor, "B D"]:
+        """Fills the cache with the text; returns the features that predict the first image token."""
+        ...
+
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: Any) -> Float[Tensor, "B D"]:
+        """Appends image token number `index`; returns the features that predict the next one."""
+        ...
+
+    def features(self, text: TextBatch, tokens_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Returns the features that predict each image token, given all before it (teacher forcing)."""
+        ...
+
+    def head(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
+        """Returns logits; affine in the features."""
+        ...
+
+    def decode(self, tokens_BT: Int[Tensor, "B T"]) -> UInt8[ndarray, "B H W 3"]:
+        """Returns the pictures of the tokens, converted to uint8 once."""
+        ...
+
+    def encode(self, images_BHWC: UInt8[ndarray, "B H W 3"]) -> Int[Tensor, "B T"]:
+        """Returns the tokens of pictures."""
+        ...
+
+    def trainable(self) -> Iterator[tuple[str, Parameter]]:
+        """Yields the names and parameters that training may move."""
+        ...
+
+    def digest(self) -> str:
+        """Returns a hash of the weights: equal digests mean equal policies."""
+        ...
+
+
+class Benchmark(Protocol):
+    """Prompts and a grader for single pictures. Adding up is the same for all (`benchmarks.summary`)."""
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        ...
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """In the order of the tables."""
+        ...
+
+    def prompts(self, per_category: int) -> list[Prompt]:
+        """Returns the first so many prompts of each category (all, if it has fewer): always the same ones."""
+        ...
+
+    def grade(self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"]) -> list[Grade]:
+        """Returns a verdict on each picture; rows do not depend on one another."""
+        ...

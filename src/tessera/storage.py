@@ -1,0 +1,144 @@
+"""Files that are whole or absent: atomic writes, output folders that get their name when they are finished.
+
+A command works in `NAME.partial` and renames it to `NAME` at the end, so nothing half-written ever carries
+the final name. `--resume` continues a partial folder made with the same settings. No torch here.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tessera.errors import OutputError
+
+CONFIG = "config.json"
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Writes a file under a temporary name beside it, then renames it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes indented JSON atomically; NaN is written as null, for JSON has no other word for it."""
+    write_atomic(path, (json.dumps(_finite(value), indent=2) + "\n").encode())
+
+
+def write_png(path: Path, image_HWC: NDArray[np.uint8]) -> None:
+    """Writes a picture losslessly, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image_HWC).save(path, format="PNG")
+
+
+def _finite(value: object) -> object:
+    """Returns the value with NaN and infinities replaced by None."""
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def append_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Appends one line per row and flushes it to the disk."""
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(_finite(row)) + "\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a file; none if it does not exist."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cuts off a last line that a kill left unfinished, so that appending goes on at a line's start."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        write_atomic(path, data[:whole])
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFolder:
+    """A folder under construction at `work`; `finish` gives it its final name."""
+
+    final: Path
+    work: Path
+    done: bool  # the final folder exists already, made with the same settings
+
+    @staticmethod
+    def open(path: Path, settings: Mapping[str, Any], *, resume: bool) -> "OutputFolder":
+        """Returns the folder, ready to be written to; raises an `OutputError` if it must not be touched."""
+        final = path.absolute()
+        work = final.with_name(final.name + ".partial")
+        try:
+            if final.is_dir() and any(final.iterdir()):
+                if not resume:
+                    raise OutputError(
+                        f"{path} exists and is not empty. Choose another --out, "
+                        "or keep what is there with --resume"
+                    )
+                _same_settings(final, settings)
+                return OutputFolder(final, final, done=True)
+            if final.exists() and not final.is_dir():
+                raise OutputError(f"{path} is a file; --out must name a folder")
+            if work.exists():
+                if not resume:
+                    raise OutputError(
+                        f"{work} holds an unfinished run. Continue it with --resume, or delete it"
+                    )
+                _same_settings(work, settings)
+            work.mkdir(parents=True, exist_ok=True)
+            write_json(work / CONFIG, settings)
+        except OSError as error:
+            raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
+        return OutputFolder(final, work, done=False)
+
+    def note(self, notes: Mapping[str, Any]) -> None:
+        """Adds to the recorded settings what only the run could tell, such as how long it took."""
+        settings = json.loads((self.work / CONFIG).read_text())
+        write_json(self.work / CONFIG, {**settings, **notes})
+
+    def finish(self) -> Path:
+        """Renames the work folder to its final name and returns it."""
+        if not self.done:
+            if self.final.exists():  # empty, as `open` made sure
+                self.final.rmdir()
+            self.work.rename(self.final)
+        return self.final
+
+
+def _same_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    path = folder / CONFIG
+    if not path.exists():
+        raise OutputError(f"{folder} was not made by this command (it has no {CONFIG}); choose another --out")
+    old, new = json.loads(path.read_text()), json.loads(json.dumps(_finite(settings)))
+    # What the finished run added to its settings (how long it took) is no setting.
+    changed = [key for key in new if old.get(key) != new.get(key)]
+    if changed:
+        key = changed[0]
+        raise OutputError(
+            f"{folder} was made with {key}={old.get(key)!r}, now it is {new.get(key)!r}: "
+            "resume with the same settings, or choose another --out"
+        )

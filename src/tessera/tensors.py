@@ -1,0 +1,48 @@
+"""Records that hold tensors: what flows from the sampler to whoever learns or measures."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tessera.types import View
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextBatch:
+    """Prompts as a policy's own ids. What they mean, and what the null prompt is, belongs to the policy."""
+
+    ids: Int[Tensor, "B L"]
+    mask: Bool[Tensor, "B L"]  # True where attended
+
+    def __len__(self) -> int:
+        return self.ids.shape[0]
+
+    def rows(self, index_B: Int[Tensor, " N"]) -> "TextBatch":
+        """Returns the chosen rows, in the order given."""
+        return TextBatch(ids=self.ids[index_B], mask=self.mask[index_B])
+
+    def cat(self, other: "TextBatch") -> "TextBatch":
+        """Returns both batches in one, this one first."""
+        return TextBatch(ids=torch.cat([self.ids, other.ids]), mask=torch.cat([self.mask, other.mask]))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollouts:
+    """Sampled pictures as tokens: the record that everything else is made from.
+
+    `logp` is the log-probability of each token under `view`, as drawn; whoever trains on a rollout must be
+    able to replay it from `tokens` alone.
+    """
+
+    prompts: tuple[str, ...]  # B
+    samples: tuple[int, ...]  # B, the index of the rollout within its prompt
+    seeds: tuple[int, ...]  # B
+    tokens: Int[Tensor, "B T"]
+    logp: Float[Tensor, "B T"]
+    view: View
+    policy_digest: str
+
+    def __len__(self) -> int:
+        return len(self.prompts)

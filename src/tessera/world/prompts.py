@@ -1,0 +1,285 @@
+"""Prompts of mosaic: two families of categories, designed shifts between them, and disjoint splits.
+
+`id` mirrors T2I-CompBench's categories in long sentences, `ood` GenEval's in short templates. Beyond the
+template, three *axes* of shift can be switched on, alone or together: attribute-shape pairs, counts and
+relations that prompts without the axis never use. Reinforcement learning trains on `id` without axes, so each
+result says which shift it survives: `mosaic-ood`, `mosaic-ood+counts`, `mosaic-id+combos+relations`, ...
+
+A description belongs to one split (a hash of its meaning, in whatever words), so no prompt of a validation or
+test set was ever trained on, in any family.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tessera.errors import UserError, unknown
+from tessera.rng import derive_seed
+from tessera.types import Prompt
+from tessera.world.grammar import (
+    Description,
+    Phrase,
+    Relation,
+    in_domain_sentence,
+    out_of_domain_sentence,
+)
+from tessera.world.scene import COLORS, RELATIONS, SHAPES, SIZES, TEXTURES, Scene, holds, place, random_look
+
+Family = Literal["id", "ood"]
+Split = Literal["train", "val", "test"]
+Axis = Literal["combos", "counts", "relations"]
+
+AXES: tuple[Axis, ...] = ("combos", "counts", "relations")
+
+# What prompts without an axis never use. Every colour loses one or two shapes, every shape one texture; of
+# the relations one of each direction is kept, and not the two that name the pieces in reading order.
+UNSEEN_COLORS = frozenset(
+    (shape, COLORS[(2 * i + k) % len(COLORS)]) for i, shape in enumerate(SHAPES) for k in (0, 3)
+)
+UNSEEN_TEXTURES = frozenset((shape, TEXTURES[1 + i % 3]) for i, shape in enumerate(SHAPES))
+UNSEEN_COUNTS = frozenset({4})
+UNSEEN_RELATIONS = frozenset({"right", "above"})
+
+SPLIT_SHARES: tuple[tuple[Split, int], ...] = (("train", 50), ("val", 10), ("test", 40))  # percent
+
+CATEGORIES: dict[Family, tuple[str, ...]] = {
+    "id": ("color", "shape", "texture", "spatial", "numeracy", "complex"),
+    "ood": ("single_object", "two_object", "counting", "colors", "position", "color_attr"),
+}
+# Which categories can show an axis; a benchmark with axes leaves the others out.
+_SHOWS: dict[Axis, frozenset[str]] = {
+    "combos": frozenset({"color", "texture", "complex", "colors", "color_attr", "single_object"}),
+    "counts": frozenset({"numeracy", "counting"}),
+    "relations": frozenset({"spatial", "complex", "position"}),
+}
+
+
+def split_of(description: Description) -> Split:
+    """Returns the split a description belongs to, whatever words express it."""
+    point = derive_seed("split", description.key()) % 100
+    for name, share in SPLIT_SHARES:
+        if point < share:
+            return name
+        point -= share
+    raise AssertionError("the shares add up to 100")
+
+
+def axes_of(description: Description) -> frozenset[Axis]:
+    """Returns the axes of shift that a description is on: those whose unseen values it uses."""
+    on: set[Axis] = set()
+    for phrase in description.phrases:
+        pairs = (
+            (phrase.shape, phrase.color) in UNSEEN_COLORS,
+            (phrase.shape, phrase.texture) in UNSEEN_TEXTURES,
+        )
+        if any(pairs):
+            on.add("combos")
+        if phrase.count in UNSEEN_COUNTS:
+            on.add("counts")
+    if description.relation and description.relation.kind in UNSEEN_RELATIONS:
+        on.add("relations")
+    return frozenset(on)
+
+
+def categories(family: Family, axes: Sequence[Axis] = ()) -> tuple[str, ...]:
+    """Returns the categories of a family that can show at least one of the axes (all, without axes)."""
+    every = CATEGORIES[family]
+    return tuple(c for c in every if not axes or any(c in _SHOWS[axis] for axis in axes))
+
+
+def draw(category: str, rng: random.Random, axes: Sequence[Axis] | None = ()) -> Description:
+    """Returns a description of the category.
+
+    With axes, it is on each of them that the category can show, and on no other; `None` leaves all free
+    (pre-training has seen everything).
+    """
+    while True:
+        description = _DRAWS[category](rng)
+        if axes is None:
+            return description
+        if axes_of(description) == {axis for axis in axes if category in _SHOWS[axis]}:
+            return description
+
+
+def sentence(family: Family, description: Description, rng: random.Random) -> str:
+    """Returns words for the description in the manner of the family."""
+    return in_domain_sentence(description, rng) if family == "id" else out_of_domain_sentence(description)
+
+
+def draw_scene(description: Description, rng: random.Random) -> Scene:
+    """Returns a scene that shows the description; whatever it leaves open is drawn."""
+    looks = [
+        random_look(rng, phrase.shape, phrase.color, phrase.texture, phrase.size)
+        for phrase in description.phrases
+        for _ in range(phrase.count)
+    ]
+    if description.relation is None:
+        return place(looks, rng)
+    kind = description.relation.kind
+    return place(looks, rng, lambda scene: holds(kind, scene[0], scene[1]))
+
+
+def prompt_set(
+    family: Family, split: Split, per_category: int, *, axes: Sequence[Axis] = (), seed: int = 0
+) -> list[Prompt]:
+    """Returns up to `per_category` prompts of distinct meaning for each category.
+
+    Small categories have fewer meanings than asked for: then all that were found are returned.
+    """
+    prompts = []
+    for category in categories(family, axes):
+        stream = _stream(family, category, split, axes, seed)
+        prompts += [prompt for prompt, _ in zip(stream, range(per_category), strict=False)]
+    return prompts
+
+
+PATIENCE = 3_000  # draws without a new meaning after which a category counts as exhausted
+
+
+def _stream(family: Family, category: str, split: Split, axes: Sequence[Axis], seed: int) -> Iterator[Prompt]:
+    rng = random.Random(derive_seed("prompts", family, category, split, "+".join(sorted(axes)), seed))
+    seen: set[str] = set()
+    misses = 0
+    while misses < PATIENCE:
+        description = draw(category, rng, axes)
+        if split_of(description) != split or description.key() in seen:
+            misses += 1
+            continue
+        misses = 0
+        seen.add(description.key())
+        text = sentence(family, description, rng)
+        yield Prompt(
+            id=f"{category}/{derive_seed('prompt', text):016x}",
+            text=text,
+            category=category,
+            metadata={"family": family, "split": split, "axes": sorted(axes_of(description))},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSource:
+    """A family with its axes, as named on the command line: `mosaic-ood+counts`."""
+
+    family: Family
+    axes: tuple[Axis, ...] = ()
+
+    @staticmethod
+    def parse(name: str) -> "PromptSource":
+        """Returns the source that a name such as `mosaic-id+combos+relations` means; `+all` is every axis."""
+        head, *tail = name.split("+")
+        family = head.removeprefix("mosaic-")
+        if family not in CATEGORIES:
+            raise UserError(unknown("benchmark", head, (f"mosaic-{f}" for f in CATEGORIES)))
+        wanted = AXES if tail == ["all"] else tuple(tail)
+        for axis in wanted:
+            if axis not in AXES:
+                raise UserError(f"{name}: {unknown('axis', axis, (*AXES, 'all'))}")
+        return PromptSource("id" if family == "id" else "ood", tuple(a for a in AXES if a in wanted))
+
+    @property
+    def name(self) -> str:
+        """The name that `parse` reads."""
+        return "+".join((f"mosaic-{self.family}", *self.axes))
+
+
+# --- one function per category: a description with all values free -----------------------------------------
+
+
+def _maybe(rng: random.Random, values: Sequence[str]) -> str | None:
+    return rng.choice(values) if rng.random() < 0.5 else None
+
+
+def _two_shapes(rng: random.Random) -> list[str]:
+    return rng.sample(SHAPES, 2)
+
+
+def _color(rng: random.Random) -> Description:
+    first, second = (Phrase(rng.choice(SHAPES), color=c) for c in rng.sample(COLORS, 2))
+    return Description((first, second))
+
+
+def _shape(rng: random.Random) -> Description:
+    if rng.random() < 0.5:
+        return Description(tuple(Phrase(s, size=_maybe(rng, SIZES)) for s in rng.sample(SHAPES, 3)))
+    return Description(tuple(Phrase(s, size=rng.choice(SIZES)) for s in _two_shapes(rng)))
+
+
+def _texture(rng: random.Random) -> Description:
+    shapes = _two_shapes(rng)
+    return Description(
+        tuple(Phrase(s, texture=rng.choice(TEXTURES), size=_maybe(rng, SIZES)) for s in shapes)
+    )
+
+
+def _spatial(rng: random.Random) -> Description:
+    colors = rng.sample(COLORS, 2) if rng.random() < 0.5 else (None, None)
+    phrases = tuple(Phrase(s, color=c) for s, c in zip(_two_shapes(rng), colors, strict=True))
+    return Description(phrases, Relation(rng.choice(RELATIONS)))
+
+
+def _numeracy(rng: random.Random) -> Description:
+    counts = rng.choice(((2,), (3,), (4,), (1, 2), (2, 1), (2, 2), (1, 3), (3, 1)))
+    colors = rng.sample(COLORS, 2) if rng.random() < 0.5 else (None, None)
+    shapes = _two_shapes(rng)
+    phrases = (Phrase(s, n, color=c) for s, n, c in zip(shapes, counts, colors, strict=False))
+    return Description(tuple(phrases))
+
+
+def _complex(rng: random.Random) -> Description:
+    if rng.random() < 0.5:
+        phrases = tuple(
+            Phrase(s, color=c, texture=_maybe(rng, TEXTURES), size=_maybe(rng, SIZES))
+            for s, c in zip(_two_shapes(rng), rng.sample(COLORS, 2), strict=True)
+        )
+        return Description(phrases, Relation(rng.choice(RELATIONS)))
+    return Description(
+        tuple(
+            Phrase(s, color=c) if rng.random() < 0.5 else Phrase(s, texture=rng.choice(TEXTURES))
+            for s, c in zip(rng.sample(SHAPES, 3), rng.sample(COLORS, 3), strict=True)
+        )
+    )
+
+
+def _single_object(rng: random.Random) -> Description:
+    shape, texture, size = rng.choice(SHAPES), _maybe(rng, TEXTURES), _maybe(rng, SIZES)
+    return Description((Phrase(shape, texture=texture, size=size),))
+
+
+def _two_object(rng: random.Random) -> Description:
+    return Description(tuple(Phrase(s, size=_maybe(rng, SIZES)) for s in _two_shapes(rng)))
+
+
+def _counting(rng: random.Random) -> Description:
+    shape, texture, size = rng.choice(SHAPES), _maybe(rng, TEXTURES), _maybe(rng, SIZES)
+    return Description((Phrase(shape, rng.choice((2, 3, 4)), texture=texture, size=size),))
+
+
+def _colors(rng: random.Random) -> Description:
+    return Description((Phrase(rng.choice(SHAPES), color=rng.choice(COLORS), size=_maybe(rng, SIZES)),))
+
+
+def _position(rng: random.Random) -> Description:
+    phrases = tuple(Phrase(s, size=_maybe(rng, SIZES)) for s in _two_shapes(rng))
+    return Description(phrases, Relation(rng.choice(RELATIONS)))
+
+
+def _color_attr(rng: random.Random) -> Description:
+    pairs = zip(_two_shapes(rng), rng.sample(COLORS, 2), strict=True)
+    return Description(tuple(Phrase(s, color=c) for s, c in pairs))
+
+
+_DRAWS: dict[str, Callable[[random.Random], Description]] = {
+    "color": _color,
+    "shape": _shape,
+    "texture": _texture,
+    "spatial": _spatial,
+    "numeracy": _numeracy,
+    "complex": _complex,
+    "single_object": _single_object,
+    "two_object": _two_object,
+    "counting": _counting,
+    "colors": _colors,
+    "position": _position,
+    "color_attr": _color_attr,
+}
