@@ -36,8 +36,9 @@ STAGE := stage() { \
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-study: $(RUNTIME) ## train and compare on the embedded world, write runs/study/report.html; resumes
-	@$(STAGE) study $(BIN)/tessera study --out runs/study --resume
+study: $(RUNTIME) ## pictures of the shipped policy, measured in and out of domain; resumes
+	@$(STAGE) pictures $(BIN)/tessera sample --prompt-file examples/prompts.txt --num 8 --out runs/study/samples --resume
+	@$(STAGE) measurement $(BIN)/tessera eval --policy mosaic --benchmark mosaic-id mosaic-ood --out runs/study/base --resume
 
 test: lint types ## everything CI runs: lint, types, all tests
 	@$(STAGE) tests env $(PYTEST) $(PYTEST_ARGS)

@@ -1,7 +1,7 @@
 """What plugs in where: the contracts that the suites under `tests/contracts` hold every implementation to."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
@@ -12,14 +12,16 @@ from tessera.tensors import TextBatch
 from tessera.types import Grade, PolicySpec, Prompt
 
 
+@runtime_checkable  # so that tests check arguments at run time
 class Cache(Protocol):
     """Keys and values of the tokens seen so far, of fixed size. Rows are pictures (or prompts)."""
 
-    def fan_out(self, source: Self, rows_B: Int[Tensor, " B"], length: int) -> None:
+    def fan_out(self, source: Any, rows_B: Int[Tensor, " B"], length: int) -> None:
         """Copies the first `length` positions of the source's chosen rows into this cache's rows."""
         ...
 
 
+@runtime_checkable  # so that tests check arguments at run time
 class Policy(Protocol):
     """An autoregressive image model.
 
@@ -78,6 +80,7 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable  # so that tests check arguments at run time
 class Benchmark(Protocol):
     """Prompts and a grader for single pictures. Adding up is the same for all (`benchmarks.summary`)."""
 

@@ -7,7 +7,7 @@ V codebook, C H W pixels.
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tessera.errors import UserError
 
@@ -121,6 +121,7 @@ class EvalRecord:
         return EvalRecord(**{**row, "grade": Grade(**grade), "tokens": tuple(row["tokens"])})
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Hears how far a piece of work is: (what, done, total, a note such as the loss)."""
 

@@ -24,7 +24,7 @@ def test_a_folder_gets_its_name_only_when_finished(tmp_path: Path) -> None:
 def test_an_existing_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("precious")
-    with pytest.raises(OutputError, match="not empty.*--resume"):
+    with pytest.raises(OutputError, match=r"not empty.*--resume"):
         OutputFolder.open(tmp_path / "run", {}, resume=False)
     with pytest.raises(OutputError, match="was not made by this command"):
         OutputFolder.open(tmp_path / "run", {}, resume=True)

@@ -57,8 +57,9 @@ def _description(fields: Fields, kind: str | None) -> Description:
     phrases = tuple(
         Phrase(shape, count, color, texture, size) for shape, count, color, texture, size in fields
     )
-    related = kind is not None and [phrase.count for phrase in phrases] == [1, 1]
-    return Description(phrases, Relation(kind) if related else None)
+    if kind is None or [phrase.count for phrase in phrases] != [1, 1]:
+        return Description(phrases)
+    return Description(phrases, Relation(kind))
 
 
 def _meaning(description: Description) -> tuple[object, ...]:

@@ -1,0 +1,1 @@
+"""Benchmarks: prompts, a grader, and how single verdicts add up."""

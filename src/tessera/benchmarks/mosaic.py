@@ -1,0 +1,42 @@
+"""The benchmarks of the embedded world: test prompts of a family and its shifts, graded exactly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from tessera.scorers import mosaic as verifier
+from tessera.types import Grade, Prompt
+from tessera.world.prompts import PromptSource, Split, categories, prompt_set
+
+
+@dataclass(frozen=True, slots=True)
+class MosaicBenchmark:
+    """`mosaic-id`, `mosaic-ood`, or either with axes of shift: `mosaic-ood+counts`."""
+
+    source: PromptSource
+    split: Split = "test"
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        return self.source.name
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """In the order of the tables."""
+        return categories(self.source.family, self.source.axes)
+
+    def prompts(self, per_category: int) -> list[Prompt]:
+        """Returns the first so many prompts of each category."""
+        return prompt_set(self.source.family, self.split, per_category, axes=self.source.axes)
+
+    def grade(self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"]) -> list[Grade]:
+        """Returns a verdict on each picture."""
+        return verifier.grade([prompt.text for prompt in prompts], images_BHWC)
+
+
+def load_benchmark(name: str) -> MosaicBenchmark:
+    """Returns the benchmark of that name."""
+    return MosaicBenchmark(PromptSource.parse(name))

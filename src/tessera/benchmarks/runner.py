@@ -1,0 +1,93 @@
+"""Runs benchmarks on a policy: sample, decode, grade, write; resumable at any picture."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tessera.benchmarks.layout import RECORDS, SUMMARY, picture_path
+from tessera.benchmarks.summary import summarise
+from tessera.config import config
+from tessera.protocols import Benchmark, Policy
+from tessera.sampling.sampler import Request, sample_batches
+from tessera.storage import append_jsonl, drop_torn_line, read_jsonl, write_json, write_png
+from tessera.types import EvalRecord, Progress, View, silent
+
+
+@config
+class EvalConfig:
+    """How much to measure, and under which view."""
+
+    view: View
+    prompts_per_category: int = 60
+    samples_per_prompt: int = 2
+    seed: int = 0
+
+
+def evaluate(
+    policy: Policy,
+    benchmarks: Sequence[Benchmark],
+    settings: EvalConfig,
+    folder: Path,
+    *,
+    batch_size: int,
+    on_progress: Progress = silent,
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Writes `eval.jsonl`, the pictures and `summary.json`; returns (summary, timing).
+
+    Records that the folder holds already are kept. A picture is written before its record, so a record
+    means a whole picture; and as rollouts depend on nothing but their seeds, a resumed run ends with the
+    same bytes.
+    """
+    drop_torn_line(folder / RECORDS)
+    done = [EvalRecord.from_json(row) for row in read_jsonl(folder / RECORDS)]
+    finished = {(record.benchmark, record.prompt_id, record.sample) for record in done}
+    digest, start, made = policy.digest(), time.perf_counter(), 0
+    for benchmark in benchmarks:
+        prompts = benchmark.prompts(settings.prompts_per_category)
+        by_text = {prompt.text: prompt for prompt in prompts}
+        wanted = [
+            Request(prompt.text, sample)
+            for prompt in prompts
+            for sample in range(settings.samples_per_prompt)
+            if (benchmark.name, prompt.id, sample) not in finished
+        ]
+        total = len(prompts) * settings.samples_per_prompt
+        on_progress(benchmark.name, total - len(wanted), total)
+        batches = sample_batches(
+            policy, wanted, settings.view, seed=settings.seed, batch_size=batch_size, policy_digest=digest
+        )
+        for rollouts in batches:
+            images_BHWC = policy.decode(rollouts.tokens)
+            graded = [by_text[text] for text in rollouts.prompts]
+            records = [
+                EvalRecord(
+                    benchmark=benchmark.name,
+                    category=prompt.category,
+                    prompt_id=prompt.id,
+                    prompt=prompt.text,
+                    sample=sample,
+                    seed=seed,
+                    grade=grade,
+                    tokens=tuple(tokens.tolist()),
+                )
+                for prompt, sample, seed, grade, tokens in zip(
+                    graded,
+                    rollouts.samples,
+                    rollouts.seeds,
+                    benchmark.grade(graded, images_BHWC),
+                    rollouts.tokens,
+                    strict=True,
+                )
+            ]
+            for record, image_HWC in zip(records, images_BHWC, strict=True):
+                write_png(folder / picture_path(record), image_HWC)
+            append_jsonl(folder / RECORDS, [record.to_json() for record in records])
+            done += records
+            made += len(records)
+            wanted_left = total - sum(record.benchmark == benchmark.name for record in done)
+            on_progress(benchmark.name, total - wanted_left, total)
+    summary = summarise(done, {benchmark.name: benchmark.categories for benchmark in benchmarks})
+    write_json(folder / SUMMARY, summary)
+    seconds = time.perf_counter() - start
+    return summary, {"seconds": round(seconds, 2), "images_per_second": round(made / seconds, 1)}

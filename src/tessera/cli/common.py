@@ -1,0 +1,121 @@
+"""What the commands share: flags, progress, and the last lines that a person reads."""
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+from rich import progress as bars
+from rich.console import Console
+
+from tessera.errors import UserError
+from tessera.types import Progress, View
+
+T = TypeVar("T")
+
+# Progress and remarks go to standard error, results to standard output: a pipe gets results alone.
+console = Console(stderr=True, highlight=False)
+
+
+def parse_flags(flags: type[T], command: str, arguments: Sequence[str]) -> T:
+    """Returns the flags of a command; prints help or the mistake and leaves (0 or 2), as command lines do."""
+    settings = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    return tyro.cli(flags, prog=f"tessera {command}", args=list(arguments), config=settings)
+
+
+def positive(name: str, value: int) -> int:
+    """Returns the value of a flag that counts something; 0 and below are a mistake."""
+    if value < 1:
+        raise UserError(f"--{name} must be 1 or more, got {value}")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where results go."""
+
+    out: Path
+    """folder for the results; it gets its name when it is complete"""
+    resume: bool = False
+    """go on with an unfinished folder made with the same flags; keep a finished one"""
+    json: bool = False
+    """print one JSON object on standard output and nothing else"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How pictures are drawn."""
+
+    policy: str = "mosaic"
+    """a shipped policy (mosaic) or a folder that holds one"""
+    seed: int = 0
+    """a picture depends on this, its prompt and its sample number, and on nothing else"""
+    guidance: float | None = None
+    """classifier-free guidance; 1 turns it off; unset: the policy's own"""
+    temperature: float = 1.0
+    """divides the logits"""
+    top_k: int = 0
+    """keep the k likeliest tokens; 0 keeps all"""
+    top_p: float = 1.0
+    """keep the likeliest tokens that hold this much probability; 1 keeps all"""
+    batch_size: int = 64
+    """pictures drawn at once; changes speed and memory, never a picture"""
+    threads: int = 1
+    """threads of a CPU; more than one pays only on an idle machine"""
+
+    def view(self, default: View) -> View:
+        """Returns the view that the flags ask for."""
+        guidance = default.guidance if self.guidance is None else self.guidance
+        return View(guidance=guidance, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p)
+
+    def prepare(self) -> None:
+        """Checks the flags and sets the number of threads."""
+        import torch
+
+        positive("batch-size", self.batch_size)
+        torch.set_num_threads(positive("threads", self.threads))
+
+
+def command_line(command: str, arguments: Sequence[str]) -> str:
+    """Returns the line that runs this again."""
+    return shlex.join(["tessera", command, *(a for a in arguments if a not in ("--resume", "--json"))])
+
+
+@contextmanager
+def progress_bar(quiet: bool = False) -> Iterator[Progress]:
+    """Yields a function that draws one bar per kind of work, with what is left to wait."""
+    columns = (
+        bars.TextColumn("{task.description:<24}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[note]}"),
+    )
+    with bars.Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int, note: str = "") -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total, note=note)
+                if not console.is_terminal and not quiet:  # a log gets a line instead of a bar
+                    console.print(f"{what}: {total}")
+            progress.update(tasks[what], completed=done, note=note)
+
+        yield show
+
+
+def finish(result: Mapping[str, Any], *, as_json: bool, lines: Sequence[str]) -> int:
+    """Prints the result, as JSON or as lines; returns exit code 0."""
+    print(json.dumps(result) if as_json else "\n".join(lines))
+    return 0
+
+
+def link(path: Path) -> str:
+    """Returns a path as a person types it: relative where that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)

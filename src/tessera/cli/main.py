@@ -1,0 +1,61 @@
+"""`tessera`: finds the command, runs it, turns a user's mistake into one sentence and exit code 2."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from tessera import __version__
+from tessera.errors import UserError, unknown
+
+HELP = f"""\
+tessera {__version__}: reinforcement learning for autoregressive image generation
+
+Usage: tessera COMMAND [--flags]      tessera COMMAND --help explains every flag
+
+Look
+  doctor   what is installed here, what is missing, and the line that installs it
+  world    the embedded world: show its pictures, rebuild its policy from nothing
+
+Use a policy
+  sample   prompts -> pictures, a captioned grid, samples.jsonl
+  eval     policy x benchmarks -> eval.jsonl, summary.json, a page
+
+Start here
+  tessera sample --prompt "a photo of two red circles" --num 8 --out runs/circles
+  tessera eval --policy mosaic --benchmark mosaic-id mosaic-ood --out runs/base
+  tessera world show --out runs/world
+
+Every command has --out (where results go), --seed, and --json (one JSON object on standard output, nothing
+else). A folder that is not empty is never touched unless you say --resume. Exit codes: 0 done, 2 a mistake
+that the message explains, 1 a fault of ours, 130 interrupted.
+"""
+
+COMMANDS = ("doctor", "eval", "sample", "world")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(__version__)
+        return 0
+    try:
+        if words[0] not in COMMANDS:
+            raise UserError(f"{unknown('command', words[0], COMMANDS)} See tessera --help.")
+        # A command's libraries load when it is called: help and mistakes answer at once.
+        return import_module(f"tessera.cli.{words[0]}").run(words[1:])
+    except UserError as error:
+        print(f"tessera: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ntessera: interrupted; --resume goes on where this stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

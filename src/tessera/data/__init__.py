@@ -1,0 +1,1 @@
+"""Prompts from files, and what is kept on disk."""

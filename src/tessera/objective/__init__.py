@@ -1,0 +1,1 @@
+"""The maths: pure functions of tensors, without models, devices or configuration."""

@@ -1,0 +1,1 @@
+"""Policies: autoregressive image models behind one contract (`tessera.protocols.Policy`)."""

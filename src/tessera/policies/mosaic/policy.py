@@ -1,0 +1,123 @@
+"""The embedded policy: words in, codes and pictures out, behind the `Policy` contract."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from tessera.errors import PromptError
+from tessera.policies.mosaic.config import MosaicConfig
+from tessera.policies.mosaic.tokenizer import Tokenizer
+from tessera.policies.mosaic.transformer import Transformer
+from tessera.sampling.cache import StaticCache
+from tessera.tensors import TextBatch
+from tessera.types import PolicySpec
+from tessera.world.grammar import check_words
+
+PADDING = 0
+
+
+class MosaicPolicy(nn.Module):
+    """A transformer over the codes of a tokenizer. Only the transformer trains."""
+
+    def __init__(self, config: MosaicConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.transformer = Transformer(config)
+        self.tokenizer = Tokenizer(config.tokenizer)
+        self.tokenizer.requires_grad_(False)
+        self._ids = {word: index + 1 for index, word in enumerate(config.words)}
+
+    @property
+    def spec(self) -> PolicySpec:
+        """Its fixed sizes."""
+        sizes = self.config.tokenizer
+        side = sizes.grid * sizes.patch
+        return PolicySpec(
+            name="mosaic",
+            tokens=self.config.tokens,
+            codebook=sizes.codebook,
+            grid=(sizes.grid, sizes.grid),
+            image_size=(side, side),
+            prefix=self.transformer.prefix,
+            default_view=self.config.default_view,
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.transformer.begin_of_image.device
+
+    def tokenize(self, prompts: Sequence[str]) -> TextBatch:
+        """Returns the prompts as word ids, padded to the text window."""
+        slots = self.config.transformer.text_slots
+        ids_BL = torch.full((len(prompts), slots), PADDING)
+        for row, prompt in enumerate(prompts):
+            words = check_words(prompt)
+            if len(words) > slots:
+                raise PromptError(
+                    f"prompt {prompt[:60]!r}... has {len(words)} words; this policy reads at most {slots}"
+                )
+            ids_BL[row, : len(words)] = torch.tensor([self._ids[w] for w in words], dtype=torch.long)
+        ids_BL = ids_BL.to(self.device)
+        return TextBatch(ids=ids_BL, mask=torch.ones_like(ids_BL, dtype=torch.bool))
+
+    def null_like(self, text: TextBatch) -> TextBatch:
+        """Returns empty text windows."""
+        return TextBatch(ids=torch.full_like(text.ids, PADDING), mask=text.mask)
+
+    def new_cache(self, rows: int, length: int) -> StaticCache:
+        """Returns an empty cache."""
+        sizes = self.config.transformer
+        weights = self.transformer.begin_of_image
+        return StaticCache.empty(
+            layers=sizes.layers,
+            rows=rows,
+            heads=sizes.heads,
+            length=length,
+            features=sizes.width // sizes.heads,
+            dtype=weights.dtype,
+            device=weights.device,
+        )
+
+    def prefill(self, text: TextBatch, cache: StaticCache) -> Float[Tensor, "B D"]:
+        """Fills the cache with the text; returns the features that predict the first code."""
+        return self.transformer.prefill(text.ids, cache)
+
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: StaticCache) -> Float[Tensor, "B D"]:
+        """Appends code number `index`; returns the features that predict the next one."""
+        return self.transformer.step(tokens_B, index, cache)
+
+    def features(self, text: TextBatch, tokens_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Returns the features that predict each code, all codes before it given."""
+        return self.transformer.features(text.ids, tokens_BT)
+
+    def head(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
+        """Returns logits over the codebook."""
+        return self.transformer.head(features)
+
+    @torch.no_grad()
+    def decode(self, tokens_BT: Int[Tensor, "B T"]) -> UInt8[ndarray, "B H W 3"]:
+        """Returns the pictures of the codes."""
+        return self.tokenizer.decode(tokens_BT).cpu().numpy()
+
+    @torch.no_grad()
+    def encode(self, images_BHWC: UInt8[ndarray, "B H W 3"]) -> Int[Tensor, "B T"]:
+        """Returns the codes of pictures."""
+        return self.tokenizer.encode(torch.from_numpy(images_BHWC).to(self.device))
+
+    def trainable(self) -> Iterator[tuple[str, Parameter]]:
+        """Yields the transformer's parameters."""
+        return self.transformer.named_parameters()
+
+    def digest(self) -> str:
+        """Returns a hash of all weights, by name."""
+        total = hashlib.blake2b(digest_size=16)
+        for name, tensor in sorted(self.state_dict().items()):
+            total.update(name.encode())
+            total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return total.hexdigest()

@@ -1,0 +1,71 @@
+"""What the embedded policy learns from: endless captioned scenes of both families, some captions wrong.
+
+Only descriptions of the train split appear, so the prompts of every validation and test set are new to the
+base policy as well. Wrong captions are what leaves room for reinforcement learning: a model of noisy pairs
+puts mass on pictures that miss a fact.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tessera.world.grammar import Description, change_one_fact
+from tessera.world.prompts import CATEGORIES, Family, draw, draw_scene, sentence, split_of
+from tessera.world.scene import COLORS, SIZES, TEXTURES, Scene, place, random_look
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusConfig:
+    """How captions are spoilt."""
+
+    wrong_share: float = 0.1  # captions with one fact changed
+    detail_share: float = 0.75  # captions that name more than their category does; see `_in_detail`
+    null_share: float = 0.1  # captions dropped, for classifier-free guidance
+    in_domain_share: float = 0.6  # long sentences are harder, and there are more of them
+
+
+def captioned_scene(config: CorpusConfig, rng: random.Random) -> tuple[str | None, Scene]:
+    """Returns (caption, scene); None is a dropped caption."""
+    family: Family = "id" if rng.random() < config.in_domain_share else "ood"
+    category = rng.choice(CATEGORIES[family])
+    in_detail = rng.random() < config.detail_share
+    while True:
+        description = draw(category, rng, axes=None)
+        if in_detail:
+            description = _in_detail(description, rng)
+        if split_of(description) == "train":
+            break
+    scene = draw_scene(description, rng)
+    if rng.random() < config.null_share:
+        return None, scene
+    if rng.random() < config.wrong_share:
+        _, description = change_one_fact(description, rng)
+    return sentence(family, description, rng), scene
+
+
+def _in_detail(description: Description, rng: random.Random) -> Description:
+    """Returns the description with most of its open attributes settled.
+
+    Every phrase of every category names a shape, few name a colour: without these captions the model draws
+    perfect shapes and ignores colours for the first hundred thousand pictures.
+    """
+    phrases = tuple(
+        replace(
+            phrase,
+            color=phrase.color or _often(COLORS, rng),
+            texture=phrase.texture or _often(TEXTURES, rng),
+            size=phrase.size or _often(SIZES, rng),
+        )
+        for phrase in description.phrases
+    )
+    return Description(phrases, description.relation)
+
+
+def _often(values: Sequence[str], rng: random.Random) -> str | None:
+    return rng.choice(values) if rng.random() < 0.8 else None
+
+
+def random_scene(rng: random.Random) -> Scene:
+    """Returns a scene without a caption, every look equally likely: what the tokenizer trains on."""
+    looks = [random_look(rng, texture=rng.choice(TEXTURES)) for _ in range(rng.randint(1, 4))]
+    return place(looks, rng)

@@ -1,0 +1,97 @@
+"""Samples on disk: a picture and a line of `samples.jsonl` for each, resumable, in bounded memory."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from tessera.config import config, to_plain
+from tessera.protocols import Policy
+from tessera.sampling.layout import SAMPLES
+from tessera.sampling.sampler import Request, sample_batches
+from tessera.storage import append_jsonl, drop_torn_line, read_jsonl, write_png
+from tessera.types import Grade, Progress, View, silent
+
+Grader = Callable[[Sequence[str], UInt8[ndarray, "B H W 3"]], list[Grade]]
+
+
+@config
+class SampleConfig:
+    """What is drawn for each prompt."""
+
+    view: View
+    samples_per_prompt: int
+    seed: int = 0
+
+    def settings(
+        self, prompts: Sequence[str], policy: str, policy_digest: str, version: str
+    ) -> dict[str, Any]:
+        """Returns what must agree for a resume; of the prompts, their number and a hash."""
+        joined = hashlib.blake2b("\n".join(prompts).encode(), digest_size=8).hexdigest()
+        return {
+            "tessera": version,
+            "policy": policy,
+            "policy_digest": policy_digest,
+            "prompts": len(prompts),
+            "prompts_digest": joined,
+            **to_plain(self),
+        }
+
+
+def sample_into(
+    folder: Path,
+    policy: Policy,
+    prompts: Sequence[str],
+    settings: SampleConfig,
+    grade: Grader,
+    *,
+    batch_size: int,
+    on_progress: Progress = silent,
+) -> dict[str, float]:
+    """Draws the samples that the folder lacks; returns how long it took.
+
+    A row: prompt, sample, seed, image (relative path), tokens, logp (of each token, as drawn), strict, soft
+    and the facts with their verdicts; strict is null where the prompt's words make no description.
+    """
+    drop_torn_line(folder / SAMPLES)
+    finished = {(row["prompt"], row["sample"]) for row in read_jsonl(folder / SAMPLES)}
+    place = {prompt: index for index, prompt in enumerate(prompts)}
+    per_prompt = settings.samples_per_prompt
+    wanted = [
+        Request(prompt, sample)
+        for prompt in place
+        for sample in range(per_prompt)
+        if (prompt, sample) not in finished
+    ]
+    total, start = len(place) * per_prompt, time.perf_counter()
+    done = total - len(wanted)
+    on_progress("sampling", done, total)
+    for rollouts in sample_batches(policy, wanted, settings.view, seed=settings.seed, batch_size=batch_size):
+        images_BHWC = policy.decode(rollouts.tokens)
+        rows = []
+        for index, verdict in enumerate(grade(rollouts.prompts, images_BHWC)):
+            prompt, sample = rollouts.prompts[index], rollouts.samples[index]
+            image = f"images/{place[prompt]:05d}-{sample:03d}.png"
+            write_png(folder / image, images_BHWC[index])
+            rows.append(
+                {
+                    "prompt": prompt,
+                    "sample": sample,
+                    "seed": rollouts.seeds[index],
+                    "image": image,
+                    "tokens": rollouts.tokens[index].tolist(),
+                    "logp": [round(value, 6) for value in rollouts.logp[index].tolist()],
+                    "strict": verdict.strict,
+                    "soft": verdict.soft,
+                    "facts": [{"kind": f.kind, "text": f.text, "holds": f.holds} for f in verdict.facts],
+                }
+            )
+        append_jsonl(folder / SAMPLES, rows)
+        done += len(rows)
+        on_progress("sampling", done, total)
+    seconds = time.perf_counter() - start
+    return {"seconds": round(seconds, 2), "images_per_second": round(len(wanted) / seconds, 1)}

@@ -1,0 +1,1 @@
+"""Measuring instruments: (prompt, picture) -> raw number. Shared by rewards and benchmarks."""

@@ -1,0 +1,36 @@
+"""`tessera world`: true pictures of the world, and the build in a few steps."""
+
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from tests.cli.conftest import Run
+
+
+def test_show_draws_both_families_and_their_prompts(run: Run, tmp_path: Path) -> None:
+    assert run("world", "show", "--num", 2, "--out", tmp_path / "out").code == 0
+    for name in ("id.png", "ood.png"):
+        with Image.open(tmp_path / "out" / name) as sheet:
+            assert min(sheet.size) > 256
+    lines = (tmp_path / "out" / "prompts.jsonl").read_text().splitlines()
+    assert {json.loads(line)["family"] for line in lines} == {"id", "ood"}
+    assert len(lines) == 2 * 2 * 6
+
+
+def test_a_build_of_a_few_steps_makes_a_loadable_policy_and_compares_it(run: Run, tmp_path: Path) -> None:
+    """Two steps teach nothing; the claim is that every stage runs and its result can be used."""
+    flags = ("--tokenizer-steps", 2, "--policy-steps", 2, "--prompts", 1, "--threads", 1, "--json")
+    outcome = run("world", "build", *flags, "--out", tmp_path / "built")
+    assert outcome.code == 0
+    result = json.loads(outcome.out)
+    assert result["mine"]["summary"]["mosaic-id"]["overall"]["mean"] == 0
+    assert result["mine"]["digest"] != result["shipped"]["digest"]
+    assert result["mine"]["config"]["policy"]["steps"] == 2
+    flags = ("--prompt", "a red star", "--num", 1, "--policy", tmp_path / "built")
+    assert run("sample", *flags, "--out", tmp_path / "samples").code == 0
+
+
+def test_an_unknown_action_is_refused(run: Run) -> None:
+    outcome = run("world", "bild")
+    assert (outcome.code, "Did you mean 'build'?" in outcome.err) == (2, True)

@@ -1,0 +1,1 @@
+"""The maths of the objective, against values worked out by hand."""

@@ -1,0 +1,1 @@
+"""How the embedded policy is made: its corpus, its optimizer, its tokenizer."""
