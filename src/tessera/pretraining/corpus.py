@@ -12,6 +12,10 @@ from dataclasses import dataclass, replace
 from tessera.world.grammar import Description, change_one_fact
 from tessera.world.prompts import CATEGORIES, Family, draw, draw_scene, sentence, split_of
 from tessera.world.scene import COLORS, SIZES, TEXTURES, Scene, place, random_look
+from tessera.world.verify import Reading, verify
+
+
+EASY = "colors"  # the category of one piece with its colour
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,13 +26,17 @@ class CorpusConfig:
     detail_share: float = 0.75  # captions that name more than their category does; see `_in_detail`
     null_share: float = 0.1  # captions dropped, for classifier-free guidance
     in_domain_share: float = 0.6  # long sentences are harder, and there are more of them
+    easy_until: float = 0.25  # share of the training over which single, fully named pieces fade out
 
 
-def captioned_scene(config: CorpusConfig, rng: random.Random) -> tuple[str | None, Scene]:
-    """Returns (caption, scene); None is a dropped caption."""
+def captioned_scene(
+    config: CorpusConfig, rng: random.Random, progress: float = 1.0
+) -> tuple[str | None, Scene]:
+    """Returns (caption, scene) at a point of the training (0 to 1); None is a dropped caption."""
     family: Family = "id" if rng.random() < config.in_domain_share else "ood"
-    category = rng.choice(CATEGORIES[family])
-    in_detail = rng.random() < config.detail_share
+    easy = rng.random() * config.easy_until > progress
+    category = EASY if easy else rng.choice(CATEGORIES[family])
+    in_detail = easy or rng.random() < config.detail_share
     while True:
         description = draw(category, rng, axes=None)
         if in_detail:
@@ -39,8 +47,16 @@ def captioned_scene(config: CorpusConfig, rng: random.Random) -> tuple[str | Non
     if rng.random() < config.null_share:
         return None, scene
     if rng.random() < config.wrong_share:
-        _, description = change_one_fact(description, rng)
+        description = _spoilt(description, scene, rng)
     return sentence(family, description, rng), scene
+
+
+def _spoilt(description: Description, scene: Scene, rng: random.Random) -> Description:
+    """Returns the description with one fact changed, of the train split too, and false of the scene."""
+    while True:  # 'above' instead of 'left' holds of a diagonal pair
+        _, changed = change_one_fact(description, rng)
+        if split_of(changed) == "train" and verify(changed, Reading(scene, 0, 0.0)).strict == 0:
+            return changed
 
 
 def _in_detail(description: Description, rng: random.Random) -> Description:

@@ -49,9 +49,12 @@ class Muon(torch.optim.Optimizer):
                     by_shape.setdefault(parameter.shape, []).append(parameter)
             for (rows, columns), parameters in by_shape.items():
                 gradients = torch.stack([p.grad for p in parameters if p.grad is not None])
-                state = self.state[parameters[0]]  # the first of a shape keeps the velocity of all
-                velocity = state.setdefault("velocity", torch.zeros_like(gradients))
-                velocity.lerp_(gradients, 1 - group["momentum"])
+                states = [self.state[parameter] for parameter in parameters]
+                velocity = torch.stack(
+                    [s.get("velocity", torch.zeros_like(p)) for s, p in zip(states, parameters, strict=True)]
+                ).lerp_(gradients, 1 - group["momentum"])
+                for state, own in zip(states, velocity, strict=True):
+                    state["velocity"] = own.clone()
                 updates = orthogonalise(gradients.lerp(velocity, group["momentum"]))
                 scale = -group["lr"] * max(1.0, rows / columns) ** 0.5
                 for parameter, update in zip(parameters, updates, strict=True):

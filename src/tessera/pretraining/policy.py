@@ -33,12 +33,13 @@ class PolicyTraining:
 
 
 def batches(
-    policy: MosaicPolicy, corpus: CorpusConfig, batch_size: int, seed: int
+    policy: MosaicPolicy, corpus: CorpusConfig, batch_size: int, seed: int, steps: int
 ) -> Iterator[tuple[TextBatch, Int[Tensor, "B T"]]]:
-    """Yields endless batches of captions and codes."""
+    """Yields a batch of captions and codes for each step."""
     rng = random.Random(seed)
-    while True:
-        captions, scenes = zip(*(captioned_scene(corpus, rng) for _ in range(batch_size)), strict=True)
+    for step in range(steps):
+        pairs = [captioned_scene(corpus, rng, step / steps) for _ in range(batch_size)]
+        captions, scenes = zip(*pairs, strict=True)
         text = policy.tokenize([caption or SOME_CAPTION for caption in captions])
         dropped_B1 = torch.tensor([[caption is None] for caption in captions])
         ids_BL = torch.where(dropped_B1, policy.null_like(text).ids, text.ids)
@@ -66,8 +67,8 @@ def train_policy(
             training.adam_lr,
         ),
     ]
-    stream = batches(policy, corpus, training.batch_size, seed)
-    for step, (text, tokens_BT) in zip(range(training.steps), stream, strict=False):
+    stream = batches(policy, corpus, training.batch_size, seed, training.steps)
+    for step, (text, tokens_BT) in enumerate(stream):
         # bfloat16 is faster for wide products here and slower for decoding; the weights stay in float32.
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits_BTV = policy.head(policy.features(text, tokens_BT))

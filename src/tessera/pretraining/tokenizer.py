@@ -84,7 +84,8 @@ def train_tokenizer(
         points_BTK = tokenizer.embed(patches_BTD)
         points_NK = points_BTK.detach().flatten(0, 1)
         if running is None:
-            tokenizer.codebook.data = points_NK[torch.randperm(len(points_NK))[: config.codebook]].clone()
+            order = torch.randperm(max(len(points_NK), config.codebook))[: config.codebook] % len(points_NK)
+            tokenizer.codebook.data = points_NK[order].clone()
             running = _RunningCodebook(tokenizer, training.decay)
         tokens_BT = tokenizer.quantise(points_BTK.detach())
         codes_BTK = F.embedding(tokens_BT, tokenizer.codebook)

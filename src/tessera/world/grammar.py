@@ -139,7 +139,7 @@ def vocabulary() -> tuple[str, ...]:
     fillers = {word for frame in frames for word in split_words(frame)}
     nouns = [noun for shape in SHAPES for noun in (shape, shape + "s")]
     facts = [*NUMBERS, *nouns, *COLORS, *TEXTURES, *SIZES]
-    return (*facts, *sorted(fillers | set(ARTICLES) | set(_RELATION_KEYS) - set(facts)))
+    return (*facts, *sorted((fillers | set(ARTICLES) | set(_RELATION_KEYS)) - set(facts)))
 
 
 _TOPICS = (
@@ -167,21 +167,21 @@ def parse(text: str) -> Description:
     phrases: list[Phrase] = []
     relation: Relation | None = None
     pending: dict[str, str] = {}
-    count = 1
+    kinds = {"count": NUMBERS, "color": COLORS, "texture": TEXTURES, "size": SIZES}
     for word in check_words(text):
         singular = word.removesuffix("s")
-        if singular in SHAPES and word in vocabulary():
+        kind = next((kind for kind, values in kinds.items() if word in values), None)
+        if singular in SHAPES:
+            count = NUMBERS.index(pending.pop("count", NUMBERS[0])) + 1
             phrases.append(Phrase(shape=singular, count=count, **pending))
-            pending, count = {}, 1
-        elif word in NUMBERS:
-            count = NUMBERS.index(word) + 1
-        elif word in COLORS:
-            pending["color"] = word
-        elif word in TEXTURES:
-            pending["texture"] = word
-        elif word in SIZES:
-            pending["size"] = word
-        elif word in _RELATION_KEYS and phrases:
+            pending = {}
+        elif kind is not None:
+            if kind in pending:
+                raise PromptError(f"prompt {text!r}: one piece cannot be {pending[kind]!r} and {word!r}")
+            pending[kind] = word
+        elif word in _RELATION_KEYS:
+            if relation or not phrases:
+                raise PromptError(f"prompt {text!r}: write one position, between the two pieces it is about")
             relation = Relation(_RELATION_KEYS[word])
     if pending:
         raise PromptError(

@@ -171,7 +171,7 @@ class PromptSource:
         family = head.removeprefix("mosaic-")
         if family not in CATEGORIES:
             raise UserError(unknown("benchmark", head, (f"mosaic-{f}" for f in CATEGORIES)))
-        wanted = AXES if tail == ["all"] else tuple(tail)
+        wanted = AXES if "all" in tail else tuple(tail)
         for axis in wanted:
             if axis not in AXES:
                 raise UserError(f"{name}: {unknown('axis', axis, (*AXES, 'all'))}")
