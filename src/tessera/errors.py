@@ -28,6 +28,10 @@ class CheckpointMismatch(CheckpointError):  # noqa: N818 - a name of the house's
     """A resume that would continue something else than what was recorded."""
 
 
+class SamplingError(TesseraError):
+    """A policy that gives no distribution to draw from."""
+
+
 class OutputError(UserError):
     """An output folder that cannot be used as asked."""
 

@@ -41,9 +41,9 @@ class View:
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.guidance >= 0:
+        if not 0 <= self.guidance < math.inf:
             raise UserError(f"guidance must be 0 or more, got {self.guidance}; 1 turns guidance off")
-        if not self.temperature > 0:
+        if not 0 < self.temperature < math.inf:
             raise UserError(
                 f"temperature must be above 0, got {self.temperature}; for the likeliest tokens use --top-k 1"
             )

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from tessera.errors import PromptError
+from tessera.policies.load import load_policy
 from tessera.policies.mosaic.config import MosaicConfig, TokenizerConfig, TransformerConfig
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.protocols import Policy
@@ -64,6 +65,11 @@ def tiny_mosaic() -> MosaicPolicy:
 
 
 CASES = {
+    "mosaic": Case(
+        build=lambda: load_policy("mosaic"),
+        prompts=("a star", "a photo of two red circles", "a large blue heart drawn on paper"),
+        unreadable="a photo of a red circel",
+    ),
     "mosaic-tiny": Case(
         build=tiny_mosaic,
         prompts=(
@@ -459,7 +465,7 @@ def test_the_digest_changes_with_any_weight_and_comes_back_with_it(policy: Polic
 
 def test_the_digest_is_the_same_in_another_process(policy: Policy, case_name: str) -> None:
     """With another hash seed, so that nothing hangs on the order of a set."""
-    code = f"from tests.contracts.test_policy import CASES; print(CASES[{case_name!r}].build().digest())"
+    code = f"from tests.contracts.test_policies import CASES; print(CASES[{case_name!r}].build().digest())"
     output = subprocess.run(
         [sys.executable, "-c", code],
         cwd=REPO,

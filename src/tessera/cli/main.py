@@ -1,5 +1,6 @@
 """`tessera`: finds the command, runs it, turns a user's mistake into one sentence and exit code 2."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] in ("-V", "--version"):
         print(__version__)
         return 0
+    # OpenMP's threads spin while they wait unless told otherwise, and where another process wants the core,
+    # two of them are up to fifty times slower than one. Read when torch loads, hence set here.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         if words[0] not in COMMANDS:
             raise UserError(f"{unknown('command', words[0], COMMANDS)} See tessera --help.")

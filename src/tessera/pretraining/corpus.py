@@ -14,7 +14,6 @@ from tessera.world.prompts import CATEGORIES, Family, draw, draw_scene, sentence
 from tessera.world.scene import COLORS, SIZES, TEXTURES, Scene, place, random_look
 from tessera.world.verify import Reading, verify
 
-
 EASY = "colors"  # the category of one piece with its colour
 
 

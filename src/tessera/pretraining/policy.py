@@ -23,8 +23,8 @@ SOME_CAPTION = "a star"  # stands where a caption was dropped, until the null pr
 class PolicyTraining:
     """Hyper-parameters of the transformer's pre-training."""
 
-    steps: int = 4000
-    batch_size: int = 48
+    steps: int = 6000
+    batch_size: int = 32
     muon_lr: float = 0.02  # for the matrices inside the layers
     adam_lr: float = 3e-3  # for embeddings, norms, head
     warm_up: int = 30  # steps

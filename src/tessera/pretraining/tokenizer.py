@@ -21,7 +21,7 @@ from tessera.world.verify import read
 class TokenizerTraining:
     """Hyper-parameters of the tokenizer's training."""
 
-    steps: int = 3000
+    steps: int = 3200
     batch_size: int = 48
     learning_rate: float = 2e-3
     warm_up: int = 50  # steps

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from tessera.errors import SamplingError
 from tessera.objective.policy import draw_tokens, log_distribution, mix_guidance, token_logp
 from tessera.protocols import Cache, Policy
 from tessera.tensors import TextBatch
@@ -64,6 +65,9 @@ def decode_rows(
         logp_BT[:, index] = token_logp(logp_BV[:, None], tokens_B[:, None])[:, 0]
         if index + 1 < total:
             features = policy.step(torch.cat([tokens_B, tokens_B]) if view.guided else tokens_B, index, cache)
+    # One look at the end instead of one a step: asking earlier would stop a GPU at every token.
+    if not torch.isfinite(logp_BT).all():
+        raise SamplingError("the policy gave NaN or infinite log-probabilities: its weights are unusable")
     return tokens_BT, logp_BT
 
 

@@ -9,6 +9,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from tessera.config import digest as config_digest
 from tessera.errors import PromptError
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.tokenizer import Tokenizer
@@ -61,6 +62,11 @@ class MosaicPolicy(nn.Module):
             if len(words) > slots:
                 raise PromptError(
                     f"prompt {prompt[:60]!r}... has {len(words)} words; this policy reads at most {slots}"
+                )
+            strange = [word for word in words if word not in self._ids]
+            if strange:
+                raise PromptError(
+                    f"prompt {prompt[:60]!r}: this policy was trained without the word {strange[0]!r}"
                 )
             ids_BL[row, : len(words)] = torch.tensor([self._ids[w] for w in words], dtype=torch.long)
         ids_BL = ids_BL.to(self.device)
@@ -115,9 +121,9 @@ class MosaicPolicy(nn.Module):
         return self.transformer.named_parameters()
 
     def digest(self) -> str:
-        """Returns a hash of all weights, by name."""
-        total = hashlib.blake2b(digest_size=16)
+        """Returns a hash of all weights, by name, and of the sizes, words and default view."""
+        total = hashlib.blake2b(config_digest(self.config).encode(), digest_size=16)
         for name, tensor in sorted(self.state_dict().items()):
             total.update(name.encode())
-            total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            total.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return total.hexdigest()
