@@ -26,7 +26,7 @@ def test_help_names_every_command(run: Run) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(run: Run, command: str) -> None:
-    assert run(command, "--help").code == 0
+    assert run(*command.split(), "--help").code == 0
 
 
 def test_an_unknown_command_gets_the_nearest_one(run: Run) -> None:

@@ -33,4 +33,5 @@ def test_a_build_of_a_few_steps_makes_a_loadable_policy_and_compares_it(run: Run
 
 def test_an_unknown_action_is_refused(run: Run) -> None:
     outcome = run("world", "bild")
-    assert (outcome.code, "Did you mean 'build'?" in outcome.err) == (2, True)
+    assert (outcome.code, "Did you mean 'world build'?" in outcome.err) == (2, True)
+    assert run("world").code == 2

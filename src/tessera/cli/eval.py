@@ -33,10 +33,7 @@ class Flags(Output, Sampling):
     """pictures per prompt"""
 
 
-NEXT = (
-    "Try a shift on its own: "
-    "`tessera eval --benchmark mosaic-ood+counts mosaic-ood+relations --out runs/shifts`"
-)
+SHIFTS = "tessera eval --benchmark mosaic-ood+counts mosaic-ood+relations --out runs/shifts"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -71,8 +68,11 @@ def run(arguments: Sequence[str]) -> int:
                 policy, benchmarks, config, folder.work, batch_size=flags.batch_size, on_progress=bar
             )
         folder.note({"command": command_line("eval", arguments), **timing})
-        write_atomic(folder.work / PAGE, evaluation_page(folder.work, NEXT).encode())
+        write_atomic(
+            folder.work / PAGE, evaluation_page(folder.work, f"One shift at a time: `{SHIFTS}`").encode()
+        )
         folder.finish()
     summary = read_summary(folder.final)
-    lines = [*summary_lines(summary), f"Open {link(folder.final / PAGE)} in a browser."]
+    page = f"Open {link(folder.final / PAGE)} in a browser."
+    lines = [*summary_lines(summary), page, f"Next, one shift at a time: {SHIFTS}"]
     return finish({"out": str(folder.final), "summary": summary}, as_json=flags.json, lines=lines)

@@ -14,12 +14,15 @@ tessera {__version__}: reinforcement learning for autoregressive image generatio
 Usage: tessera COMMAND [--flags]      tessera COMMAND --help explains every flag
 
 Look
-  doctor   what is installed here, what is missing, and the line that installs it
-  world    the embedded world: show its pictures, rebuild its policy from nothing
+  doctor        what is installed here, what is missing, and the line that installs it
+  world show    true pictures of the embedded world, for prompts of every category
 
 Use a policy
-  sample   prompts -> pictures, a captioned grid, samples.jsonl
-  eval     policy x benchmarks -> eval.jsonl, summary.json, a page
+  sample        prompts -> pictures, a captioned grid, samples.jsonl
+  eval          policy x benchmarks -> eval.jsonl, summary.json, a page
+
+Make it yourself
+  world build   the embedded world's policy from nothing, compared with the shipped one
 
 Start here
   tessera sample --prompt "a photo of two red circles" --num 8 --out runs/circles
@@ -31,7 +34,13 @@ else). A folder that is not empty is never touched unless you say --resume. Exit
 that the message explains, 1 a fault of ours, 130 interrupted.
 """
 
-COMMANDS = ("doctor", "eval", "sample", "world")
+COMMANDS = {  # name -> module of this package, loaded when the command is called
+    "doctor": "doctor",
+    "eval": "eval",
+    "sample": "sample",
+    "world build": "world_build",
+    "world show": "world_show",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # two of them are up to fifty times slower than one. Read when torch loads, hence set here.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        if words[0] not in COMMANDS:
-            raise UserError(f"{unknown('command', words[0], COMMANDS)} See tessera --help.")
-        # A command's libraries load when it is called: help and mistakes answer at once.
-        return import_module(f"tessera.cli.{words[0]}").run(words[1:])
+        name = " ".join(words[:2]) if words[0] == "world" else words[0]
+        if name not in COMMANDS:
+            raise UserError(f"{unknown('command', name, COMMANDS)} See tessera --help.")
+        return import_module(f"tessera.cli.{COMMANDS[name]}").run(words[len(name.split()) :])
     except UserError as error:
         print(f"tessera: {error}", file=sys.stderr)
         return 2

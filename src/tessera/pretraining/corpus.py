@@ -9,8 +9,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tessera.world.categories import CATEGORIES, Family
 from tessera.world.grammar import Description, change_one_fact
-from tessera.world.prompts import CATEGORIES, Family, draw, draw_scene, sentence, split_of
+from tessera.world.prompts import draw, draw_scene, sentence, split_of
 from tessera.world.scene import COLORS, SIZES, TEXTURES, Scene, place, random_look
 from tessera.world.verify import Reading, verify
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from tessera.report.grid import captioned_grid
 from tessera.rng import derive_seed
 from tessera.storage import append_jsonl
+from tessera.world.categories import CATEGORIES
 from tessera.world.grammar import parse
-from tessera.world.prompts import CATEGORIES, draw_scene, prompt_set
+from tessera.world.prompts import draw_scene, prompt_set
 from tessera.world.render import render
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tessera.errors import PromptError
 from tessera.policies.mosaic.config import TransformerConfig
+from tessera.world.categories import CATEGORIES, Family
 from tessera.world.grammar import (
     NUMBERS,
     Description,
@@ -21,7 +22,7 @@ from tessera.world.grammar import (
     parse,
     vocabulary,
 )
-from tessera.world.prompts import CATEGORIES, Family, draw, sentence
+from tessera.world.prompts import draw, sentence
 from tessera.world.scene import COLORS, MAX_PIECES, RELATIONS, SHAPES, SIZES, TEXTURES
 
 DRAWS = 400  # per category; there are twelve

@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tessera.types import Grade
+from tessera.world.categories import CATEGORIES
 from tessera.world.grammar import Description, Phrase, Relation, parse
-from tessera.world.prompts import CATEGORIES, draw, draw_scene
+from tessera.world.prompts import draw, draw_scene
 from tessera.world.render import PAGE, PATCH, SIDE, all_looks, render, render_batch, sprite
 from tessera.world.scene import (
     COLORS,
