@@ -1,6 +1,7 @@
 """Records that hold tensors: what flows from the sampler to whoever learns or measures."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -46,3 +47,28 @@ class Rollouts:
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """A sum with its count. Tallies of micro-batches and of processes add up; a mean of means would not."""
+
+    sum: Float[Tensor, ""]
+    count: Float[Tensor, ""]
+
+    def mean(self) -> Float[Tensor, ""]:
+        """Returns sum / count; NaN where nothing was counted."""
+        return self.sum / self.count
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossTerm:
+    """A loss before division: whoever updates divides by the count of all micro-batches and processes.
+
+    `sum` carries the gradient. `count` depends on masks and weights alone, so the global one is known before
+    the first backward pass. Metrics carry no gradient.
+    """
+
+    sum: Float[Tensor, ""]
+    count: Float[Tensor, ""]
+    metrics: Mapping[str, Tally] = field(default_factory=dict)

@@ -25,8 +25,8 @@ class PolicyTraining:
 
     steps: int = 6000
     batch_size: int = 32
-    muon_lr: float = 0.02  # for the matrices inside the layers
-    adam_lr: float = 3e-3  # for embeddings, norms, head
+    muon_lr: float = 0.005  # for the matrices inside the layers
+    adam_lr: float = 1e-2  # for embeddings, norms, head
     warm_up: int = 30  # steps
     warm_down: float = 0.6  # share of the steps over which both rates fall to zero
     clip: float = 1.0  # gradient norm

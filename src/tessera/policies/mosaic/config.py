@@ -37,7 +37,7 @@ class MosaicConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     words: tuple[str, ...] = ()
-    default_view: View = field(default_factory=lambda: View(guidance=3.0))
+    default_view: View = field(default_factory=lambda: View(guidance=1.5))
 
     @property
     def tokens(self) -> int:

@@ -16,6 +16,8 @@ from torch.nn import functional as F
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.sampling.cache import StaticCache
 
+PLACES = ("position", "row", "column")
+
 
 class Transformer(nn.Module):
     """Features of text and codes; `head` maps them to logits over the codebook."""
@@ -50,8 +52,12 @@ class Transformer(nn.Module):
                 nn.init.zeros_(parameter)  # every layer starts as the identity
             elif ".qkv." in name or ".up." in name:
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
-            else:
+            elif name == "head.weight":
                 nn.init.normal_(parameter, std=0.02)
+            else:
+                # Words, codes and places enter as large as what the layers will add to them; from a start
+                # of 0.02 their meaning was drowned for tens of thousands of pictures.
+                nn.init.normal_(parameter, std=0.25 if name in PLACES else 0.5)
 
     @property
     def _stack(self) -> Sequence["_Layer"]:
