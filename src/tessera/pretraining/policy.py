@@ -23,7 +23,7 @@ SOME_CAPTION = "a star"  # stands where a caption was dropped, until the null pr
 class PolicyTraining:
     """Hyper-parameters of the transformer's pre-training."""
 
-    steps: int = 6000
+    steps: int = 2300
     batch_size: int = 32
     muon_lr: float = 0.005  # for the matrices inside the layers
     adam_lr: float = 1e-2  # for embeddings, norms, head
