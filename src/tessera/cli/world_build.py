@@ -11,7 +11,7 @@ from tessera.cli.common import Output, finish, link, parse_flags, positive, prog
 class Flags(Output):
     """Make the tokenizer and the policy of mosaic from nothing, and compare them with the shipped ones.
 
-    About half an hour on two free cores. The result is a policy folder: tessera eval --policy DIR.
+    About ten minutes on two free cores. The result is a policy folder: tessera eval --policy DIR.
     """
 
     seed: int = 0
