@@ -29,9 +29,9 @@ Start here
   tessera eval --policy mosaic --benchmark mosaic-id mosaic-ood --out runs/base
   tessera world show --out runs/world
 
-Every command has --out (where results go), --seed, and --json (one JSON object on standard output, nothing
-else). A folder that is not empty is never touched unless you say --resume. Exit codes: 0 done, 2 a mistake
-that the message explains, 1 a fault of ours, 130 interrupted.
+Every command that makes something has --out (where results go) and --seed; every command has --json (one JSON
+object on standard output, nothing else). A folder that is not empty is never touched unless you say --resume.
+Exit codes: 0 done, 2 a mistake that the message explains, 1 a fault of ours, 130 interrupted.
 """
 
 COMMANDS = {  # name -> module of this package, loaded when the command is called

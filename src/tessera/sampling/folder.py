@@ -55,7 +55,8 @@ def sample_into(
     """Draws the samples that the folder lacks; returns how long it took.
 
     A row: prompt, sample, seed, image (relative path), tokens, logp (of each token, as drawn), strict, soft
-    and the facts with their verdicts; strict is null where the prompt's words make no description.
+    and the facts with their verdicts; strict is null where the prompt's words make no description, and
+    `reason` says why.
     """
     drop_torn_line(folder / SAMPLES)
     finished = {(row["prompt"], row["sample"]) for row in read_jsonl(folder / SAMPLES)}
@@ -87,6 +88,7 @@ def sample_into(
                     "logp": [round(value, 6) for value in rollouts.logp[index].tolist()],
                     "strict": verdict.strict,
                     "soft": verdict.soft,
+                    "reason": verdict.reason,
                     "facts": [{"kind": f.kind, "text": f.text, "holds": f.holds} for f in verdict.facts],
                 }
             )
