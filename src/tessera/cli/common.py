@@ -1,7 +1,6 @@
 """What the commands share: flags, progress, and the last lines that a person reads."""
 
 import json
-import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -116,6 +115,6 @@ def finish(result: Mapping[str, Any], *, as_json: bool, lines: Sequence[str]) ->
 
 
 def link(path: Path) -> str:
-    """Returns a path as a person types it: relative where that is shorter."""
-    relative = os.path.relpath(path)
-    return relative if len(relative) < len(str(path)) else str(path)
+    """Returns a path as a person types it: relative where it lies below the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
