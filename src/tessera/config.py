@@ -11,8 +11,9 @@ misspelt key, the nearest one. No torch here.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast, dataclass_transform
+from dataclasses import dataclass, fields, is_dataclass
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, cast, dataclass_transform, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -57,8 +58,23 @@ def digest(value: object) -> str:
 
 def _known_keys(cls: type, path: tuple[int | str, ...]) -> list[str]:
     """Returns the keys allowed at a nested place of a configuration, or none if the place is not one."""
-    fields = getattr(cls, "__dataclass_fields__", {})
+    here = [cls]
     for part in path:
-        kind = fields[part].type if part in fields else None
-        fields = getattr(kind, "__dataclass_fields__", {})
-    return list(fields)
+        deeper = [_fields(outer)[part] for outer in here if part in _fields(outer)]
+        inside = [inner for annotation in deeper for inner in _classes(annotation)]
+        # A part that is no field is the kind of a union's variant, which pydantic puts into the path.
+        here = inside or [variant for variant in here if part in get_args(_fields(variant).get("kind"))]
+    return sorted({name for each in here for name in _fields(each)})
+
+
+def _fields(cls: Any) -> dict[str, Any]:
+    return {each.name: each.type for each in fields(cls)} if is_dataclass(cls) else {}
+
+
+def _classes(annotation: Any) -> list[Any]:
+    """Returns the configurations that a field may hold: one, or the variants of a union."""
+    if get_origin(annotation) is Annotated:
+        return _classes(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [each for part in get_args(annotation) for each in _classes(part)]
+    return [annotation] if is_dataclass(annotation) else []

@@ -32,6 +32,14 @@ class SamplingError(TesseraError):
     """A policy that gives no distribution to draw from."""
 
 
+class RewardError(UserError):
+    """A reward that cannot be loaded, or whose answers cannot be learnt from."""
+
+
+class TrainingError(UserError):
+    """Training that stopped itself before it would have written a wrong weight."""
+
+
 class OutputError(UserError):
     """An output folder that cannot be used as asked."""
 

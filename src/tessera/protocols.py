@@ -8,7 +8,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import Parameter
 
-from tessera.tensors import TextBatch
+from tessera.tensors import Scores, TextBatch
 from tessera.types import Grade, PolicySpec, Prompt
 
 
@@ -77,6 +77,24 @@ class Policy(Protocol):
 
     def digest(self) -> str:
         """Returns a hash of the weights: equal digests mean equal policies."""
+        ...
+
+
+@runtime_checkable  # so that tests check arguments at run time
+class Reward(Protocol):
+    """What training sees of a picture: one number, higher is better. Rows do not depend on one another."""
+
+    @property
+    def name(self) -> str:
+        """As in messages."""
+        ...
+
+    def score(self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"]) -> Scores:
+        """Returns a value per picture; NaN with a reason where there is none, never a default number."""
+        ...
+
+    def digest(self) -> str:
+        """Returns a hash of what it measures and how: equal digests mean equal rewards."""
         ...
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from tessera.types import View
@@ -47,6 +47,18 @@ class Rollouts:
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scores:
+    """What a reward says of each picture. A picture it could not judge is NaN, with the reason."""
+
+    value_B: Float64[Tensor, " B"]
+    reasons: tuple[str, ...]  # B, empty where there is a value
+    digest: str  # of the reward
+
+    def __len__(self) -> int:
+        return len(self.reasons)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,10 @@
 """Configuration is data: it round-trips, and a mistake in it is named with its place."""
 
 import dataclasses
+from typing import Annotated, Literal
 
 import pytest
+from pydantic import Field
 
 from tessera.config import config, digest, from_plain, to_plain
 from tessera.errors import UserError
@@ -17,6 +19,22 @@ class Inner:
 
 
 @config
+class Fast:
+    """One variant of a union."""
+
+    kind: Literal["fast"] = "fast"
+    speed: float = 1.0
+
+
+@config
+class Slow:
+    """The other."""
+
+    kind: Literal["slow"] = "slow"
+    patience: float = 1.0
+
+
+@config
 class Outer:
     """A whole."""
 
@@ -24,10 +42,11 @@ class Outer:
     inner: Inner = Inner()
     view: View = View()
     words: tuple[str, ...] = ()
+    way: Annotated[Fast | Slow, Field(discriminator="kind")] = Fast()
 
 
 def test_plain_data_reads_back_equal() -> None:
-    value = Outer(steps=3, inner=Inner(rate=0.5), view=View(guidance=2.0), words=("a", "b"))
+    value = Outer(steps=3, inner=Inner(rate=0.5), view=View(guidance=2.0), words=("a", "b"), way=Slow())
     assert from_plain(Outer, to_plain(value), where="test") == value
 
 
@@ -36,6 +55,12 @@ def test_plain_data_reads_back_equal() -> None:
     [
         ({"steps": 1, "stepz": 2}, r"file: unknown key 'stepz'. Did you mean 'steps'\?"),
         ({"steps": 1, "inner": {"rat": 2}}, r"file: unknown key 'inner.rat'. Did you mean 'rate'\?"),
+        (
+            {"steps": 1, "way": {"kind": "slow", "patiance": 2}},
+            r"'way.slow.patiance'. Did you mean 'patience'",
+        ),
+        ({"steps": 1, "way": {"kind": "slow", "sped": 2}}, r"unknown key 'way.slow.sped'\.$"),
+        ({"steps": 1, "way": {"kind": "sloe"}}, "file: way: .*'fast', 'slow'"),
         ({}, "file: key 'steps' is missing"),
         ({"steps": "many"}, "file: steps: .*got 'many'"),
         ({"steps": 1, "inner": {"rate": []}}, "file: inner.rate"),

@@ -1,0 +1,1 @@
+"""What training sees: one number per picture, NaN where there is none."""
