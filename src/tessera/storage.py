@@ -6,7 +6,8 @@ the final name. `--resume` continues a partial folder made with the same setting
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors import SafetensorError
 
 from tessera.errors import OutputError
 
@@ -50,6 +52,11 @@ def _finite(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a whole file of rows atomically."""
+    write_atomic(path, "".join(json.dumps(_finite(row)) + "\n" for row in rows).encode())
 
 
 def append_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -99,7 +106,7 @@ class OutputFolder:
                         f"{path} exists and is not empty. Choose another --out, "
                         "or keep what is there with --resume"
                     )
-                _same_settings(final, settings)
+                same_settings(final, settings)
                 return OutputFolder(final, final, done=True)
             if final.exists() and not final.is_dir():
                 raise OutputError(f"{path} is a file; --out must name a folder")
@@ -108,7 +115,7 @@ class OutputFolder:
                     raise OutputError(
                         f"{work} holds an unfinished run. Continue it with --resume, or delete it"
                     )
-                _same_settings(work, settings)
+                same_settings(work, settings)
             work.mkdir(parents=True, exist_ok=True)
             write_json(work / CONFIG, settings)
         except OSError as error:
@@ -129,7 +136,49 @@ class OutputFolder:
         return self.final
 
 
-def _same_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+def open_in_place(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+    """Makes a folder that is filled under its final name, as a run that others watch is; records settings.
+
+    What is there already is kept, and only with `resume` and the same settings.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder} is a file; --out must name a folder")
+        if folder.is_dir() and any(folder.iterdir()):
+            if not resume:
+                raise OutputError(
+                    f"{folder} exists and is not empty. Choose another --out, or go on with --resume"
+                )
+            same_settings(folder, settings)
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / CONFIG, settings)
+    except OSError as error:
+        raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+@contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Says of a write that failed what the user can do; whatever is complete in the folder stays so."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise OutputError(
+            f"cannot write to {folder}: {error}. Make room, then go on from the last checkpoint with --resume"
+        ) from error
+
+
+def cut_jsonl(path: Path, keep: Callable[[Mapping[str, Any]], bool]) -> None:
+    """Rewrites a file of rows without those that `keep` refuses, nor a last line that a kill left torn."""
+    drop_torn_line(path)
+    rows = list(read_jsonl(path))
+    kept = [row for row in rows if keep(row)]
+    if len(kept) < len(rows):
+        write_lines(path, kept)
+
+
+def same_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raises an `OutputError` that names the first setting in which a folder differs from these."""
     path = folder / CONFIG
     if not path.exists():
         raise OutputError(f"{folder} was not made by this command (it has no {CONFIG}); choose another --out")

@@ -62,6 +62,7 @@ ALLOWED = {
     ("data", "world"): "the world makes prompts",
     ("pretraining", "benchmarks"): "a build ends by measuring what it made",
     ("training", "algorithms"): "the loop runs an algorithm, which does not know the loop",
+    ("training", "benchmarks"): "a run is measured on validation prompts as it goes",
     ("__main__", "cli"): "python -m tessera is the command line",
 }
 

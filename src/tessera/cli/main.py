@@ -21,12 +21,16 @@ Use a policy
   sample        prompts -> pictures, a captioned grid, samples.jsonl
   eval          policy x benchmarks -> eval.jsonl, summary.json, a page
 
+Train one
+  train         a recipe (mosaic-grpo, mosaic-dpo) -> run folder: metrics, pictures, checkpoints
+
 Make it yourself
   world build   the embedded world's policy from nothing, compared with the shipped one
 
 Start here
   tessera sample --prompt "a photo of two red circles" --num 8 --out runs/circles
   tessera eval --policy mosaic --benchmark mosaic-id mosaic-ood --out runs/base
+  tessera train mosaic-grpo --out runs/grpo
   tessera world show --out runs/world
 
 Every command that makes something has --out (where results go) and --seed; every command has --json (one JSON
@@ -38,6 +42,7 @@ COMMANDS = {  # name -> module of this package, loaded when the command is calle
     "doctor": "doctor",
     "eval": "eval",
     "sample": "sample",
+    "train": "train",
     "world build": "world_build",
     "world show": "world_show",
 }

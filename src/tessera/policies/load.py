@@ -1,7 +1,8 @@
 """Policies by name or by folder: what `--policy` accepts everywhere.
 
-A saved policy is a folder with `policy.json` (its kind and sizes) and `model.safetensors` (its weights, half
-precision by default: the rounding is far below what training moves).
+A policy folder has `policy.json` (its kind and sizes) and `model.safetensors` (its weights, half precision
+by default: the rounding is far below what training moves). A checkpoint is a policy folder; a run folder
+stands for its last complete checkpoint.
 """
 
 import json
@@ -15,12 +16,11 @@ from safetensors.torch import load_file, save_file
 
 from tessera.config import config, from_plain, to_plain
 from tessera.errors import CheckpointError, UserError, unknown
+from tessera.policies.layout import CHECKPOINTS, SETTINGS, WEIGHTS, last_checkpoint
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.storage import write_json
 
-SETTINGS = "policy.json"
-WEIGHTS = "model.safetensors"
 SHIPPED = ("mosaic",)
 
 
@@ -33,13 +33,18 @@ class SavedPolicy:
 
 
 def load_policy(name: str) -> MosaicPolicy:
-    """Returns the shipped policy of that name, or the one saved in that folder, ready to sample."""
+    """Returns the shipped policy of that name, or the one of a policy folder, checkpoint or run folder."""
     if name in SHIPPED:
         with as_file(files("tessera.policies.mosaic") / "assets") as folder:
             return read_policy(folder)
     folder = Path(name)
     if not folder.exists():
         raise UserError(f"{unknown('policy', name, SHIPPED)} A folder of that name does not exist either")
+    if (folder / CHECKPOINTS).is_dir():
+        checkpoint = last_checkpoint(folder)
+        if checkpoint is None:
+            raise CheckpointError(f"{folder} has no complete checkpoint yet; let the run reach its first one")
+        return read_policy(checkpoint)
     return read_policy(folder)
 
 
@@ -55,7 +60,8 @@ def read_policy(folder: Path) -> MosaicPolicy:
         tensors = load_file(weights)
     except (SafetensorError, ValueError, OSError) as error:
         raise CheckpointError(
-            f"{folder} is corrupted ({error}). Copy it again, or rebuild it with: tessera world build"
+            f"{folder} is corrupted ({error}). Copy it again, make it again, or delete it if it is a "
+            "checkpoint: its run goes on from the one before with --resume"
         ) from error
     policy = MosaicPolicy(saved.mosaic)
     expected = {name: tuple(tensor.shape) for name, tensor in policy.state_dict().items()}

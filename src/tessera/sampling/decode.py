@@ -75,9 +75,16 @@ def replay_logp(
     policy: Policy, text_B: TextBatch, tokens_BT: Int[Tensor, "B T"], view: View
 ) -> Float[Tensor, "B T"]:
     """Returns the log-probability of given tokens under the view, by teacher forcing; differentiable."""
+    return token_logp(replay_distribution(policy, text_B, tokens_BT, view), tokens_BT)
+
+
+def replay_distribution(
+    policy: Policy, text_B: TextBatch, tokens_BT: Int[Tensor, "B T"], view: View
+) -> Float[Tensor, "B T V"]:
+    """Returns the log-probabilities that the view gave at each token, given those before it."""
     if view.guided:
         text_B = text_B.cat(policy.null_like(text_B))
         features = policy.features(text_B, torch.cat([tokens_BT, tokens_BT]))
     else:
         features = policy.features(text_B, tokens_BT)
-    return token_logp(view_logp(policy, features, view), tokens_BT)
+    return view_logp(policy, features, view)

@@ -138,13 +138,35 @@ def _stream(family: Family, category: str, split: Split, axes: Sequence[Axis], s
             continue
         misses = 0
         seen.add(description.key())
-        text = sentence(family, description, rng)
-        yield Prompt(
-            id=f"{category}/{derive_seed('prompt', text):016x}",
-            text=text,
-            category=category,
-            metadata={"family": family, "split": split, "axes": sorted(axes_of(description))},
-        )
+        yield _prompt(family, category, split, description, rng)
+
+
+def _prompt(
+    family: Family, category: str, split: Split, description: Description, rng: random.Random
+) -> Prompt:
+    """Returns the description in words, with what is known of it."""
+    text = sentence(family, description, rng)
+    return Prompt(
+        id=f"{category}/{derive_seed('prompt', text):016x}",
+        text=text,
+        category=category,
+        metadata={"family": family, "split": split, "axes": sorted(axes_of(description))},
+    )
+
+
+def prompt_at(source: "PromptSource", split: Split, seed: int, position: int) -> Prompt:
+    """Returns the prompt at a position of the endless stream that training draws from.
+
+    It is a function of its arguments, so a run that goes on needs to know nothing but its position. The
+    categories take turns; within one, meanings are drawn afresh each time and come again in the long run.
+    """
+    names = categories(source.family, source.axes)
+    category = names[position % len(names)]
+    rng = random.Random(derive_seed("stream", source.name, split, seed, position))
+    while True:
+        description = draw(category, rng, source.axes)
+        if split_of(description) == split:
+            return _prompt(source.family, category, split, description, rng)
 
 
 @dataclass(frozen=True, slots=True)

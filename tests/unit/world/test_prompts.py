@@ -26,6 +26,7 @@ from tessera.world.prompts import (
     categories,
     draw,
     draw_scene,
+    prompt_at,
     prompt_set,
     split_of,
 )
@@ -280,3 +281,25 @@ def test_all_beside_another_axis_is_not_called_unknown_in_favour_of_itself() -> 
     except UserError as error:
         message = str(error)
     assert "unknown axis 'all'" not in message
+
+
+# --- the stream ---------------------------------------------------------------------------------------------
+
+
+def test_the_stream_is_a_function_of_seed_and_position() -> None:
+    source = PromptSource("id")
+    stream = [prompt_at(source, "train", 0, position) for position in range(60)]
+    assert [prompt_at(source, "train", 0, position) for position in reversed(range(60))] == stream[::-1]
+    assert len({prompt.text for prompt in stream}) > 50
+    assert [prompt_at(source, "train", 1, position) for position in range(60)] != stream
+
+
+@pytest.mark.parametrize("name", ["mosaic-id", "mosaic-ood", "mosaic-ood+counts"])
+def test_the_stream_stays_in_its_split_and_its_categories_take_turns(name: str) -> None:
+    source = PromptSource.parse(name)
+    names = categories(source.family, source.axes)
+    for position in range(4 * len(names)):
+        prompt = prompt_at(source, "train", 0, position)
+        assert prompt.category == names[position % len(names)]
+        assert split_of(parse(prompt.text)) == "train"
+        assert axes_of(parse(prompt.text)) == set(source.axes)

@@ -1,0 +1,1 @@
+"""What is collected and which objective is applied. No optimizer, no device, no logging."""

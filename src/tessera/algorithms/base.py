@@ -1,0 +1,125 @@
+"""What the loop expects of an algorithm, and what it hands to it.
+
+A *round* collects once and then takes `steps_per_round` optimizer steps on what was collected. Everything
+collected is a function of the policy, the configuration and the round's number, so a run that goes on needs
+to know nothing but its step.
+
+Axes: P prompts, G samples per prompt, B rows, T tokens.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from tessera.errors import TrainingError, UserError
+from tessera.protocols import Policy, Reward
+from tessera.tensors import LossTerm
+from tessera.types import Progress, Prompt, View
+
+BatchT = TypeVar("BatchT", bound="Batch")
+
+LogpView = Literal["guided", "conditional"]
+
+# Mean |log-prob as drawn - as replayed|, nats per token, above which a run stops. Rounding to bfloat16 makes
+# 1e-3, forgetting a guidance of 1.5 makes 6e-2, float32 1e-7 (measured on the shipped policy).
+MAX_REPLAY_GAP = 1e-2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What an algorithm may use to collect."""
+
+    policy: Policy
+    reference: Policy
+    reward: Reward
+    prompts: Callable[[int, int], list[Prompt]]  # (first, count): a piece of the endless stream
+    seed: int
+    max_missing: float  # share of missing rewards above which a round fails
+    batch_size: int  # pictures at once, without gradients
+    folder: Path  # where stages may keep what they made
+    phase: Callable[[str], AbstractContextManager[None]]  # names what the clock is running for
+    on_progress: Progress
+
+
+@runtime_checkable  # so that tests check arguments at run time
+class Batch(Protocol):
+    """What one optimizer step learns from. Rows add up, so it may be cut anywhere."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self: BatchT, start: int, stop: int) -> BatchT:
+        """Returns these rows as a batch."""
+        ...
+
+
+@runtime_checkable  # so that tests check arguments at run time
+class Collected(Protocol):
+    """What a round collected; `metrics` go into the line of each of its steps."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
+
+    @property
+    def images(self) -> int:
+        """How many pictures were sampled."""
+        ...
+
+
+@runtime_checkable  # so that tests check arguments at run time
+class Algorithm(Protocol):
+    """One way of training. `collected` and `batch` are its own: they go back only to whoever made them."""
+
+    @property
+    def steps_per_round(self) -> int:
+        """How many optimizer steps one collection feeds."""
+        ...
+
+    def collect(self, context: Context, round_: int) -> Collected:
+        """Returns what round number `round_` learns from."""
+        ...
+
+    def batch(self, collected: Any, step: int) -> Batch:
+        """Returns what step number `step`, counted from 0, learns from."""
+        ...
+
+    def count(self, batch: Any) -> Float[Tensor, ""]:
+        """Returns the count that `loss` will return: what the loss is divided by, known before backward."""
+        ...
+
+    def loss(self, policy: Policy, reference: Policy, batch: Any) -> LossTerm:
+        """Returns sum, count and metrics; only the policy gets a gradient."""
+        ...
+
+    def check(self, metrics: Mapping[str, float]) -> None:
+        """Raises `TrainingError` for a measurement after which no weight may move."""
+        ...
+
+
+def trained_view(drawn: View, logp_view: LogpView) -> View:
+    """Returns the view whose log-probabilities are trained, of pictures drawn under `drawn`."""
+    return drawn if logp_view == "guided" else drawn.conditional()
+
+
+def check_gap(metrics: Mapping[str, float], bound: float) -> None:
+    """Raises where replayed log-probabilities are not those that were drawn."""
+    gap = metrics.get("sample_replay_gap", 0.0)
+    if gap > bound:
+        raise TrainingError(
+            f"log-probabilities as drawn and as replayed are {gap:.2g} nats apart per token, more than "
+            f"max_replay_gap={bound:g}: the policy's step() and features() disagree, or the training "
+            "precision is too low; try precision=float32"
+        )
+
+
+def require_unfiltered(view: View) -> None:
+    """Refuses a view whose tokens another policy may give probability 0, where ratio and KL are infinite."""
+    if view.top_k or view.top_p < 1:
+        raise UserError(
+            f"training needs a view without top-k and top-p, got top_k={view.top_k}, top_p={view.top_p}: "
+            "a filter gives tokens probability 0 once the policy has moved; use temperature instead"
+        )

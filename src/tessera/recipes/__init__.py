@@ -1,0 +1,19 @@
+"""Runs worth repeating, by name: functions that return a configuration, every value with its source."""
+
+from collections.abc import Callable, Mapping
+
+from tessera.errors import UserError, unknown
+from tessera.recipes.mosaic import mosaic_dpo, mosaic_grpo
+from tessera.training.config import RunConfig
+
+RECIPES: Mapping[str, Callable[[], RunConfig]] = {
+    "mosaic-dpo": mosaic_dpo,
+    "mosaic-grpo": mosaic_grpo,
+}
+
+
+def load_recipe(name: str) -> RunConfig:
+    """Returns the recipe's configuration."""
+    if name not in RECIPES:
+        raise UserError(unknown("recipe", name, RECIPES))
+    return RECIPES[name]()

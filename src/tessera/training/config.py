@@ -1,0 +1,87 @@
+"""A run as data: what is trained, by which algorithm, for which reward, how long, and what is watched."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tessera.algorithms.dpo import DPOConfig
+from tessera.algorithms.grpo import GRPOConfig
+from tessera.config import config
+from tessera.errors import UserError
+from tessera.rewards.load import RewardConfig
+from tessera.rewards.metric import MetricReward
+from tessera.types import View
+
+AlgorithmConfig = Annotated[GRPOConfig | DPOConfig, Field(discriminator="kind")]
+
+
+@config
+class OptimizerConfig:
+    """AdamW, whose rate climbs from 0, then falls linearly to 0 or stays."""
+
+    lr: float
+    warm_up: float = 0.2  # share of the steps
+    schedule: Literal["linear", "constant"] = "linear"
+    betas: tuple[float, float] = (0.9, 0.999)  # PyTorch's and TRL's default
+    weight_decay: float = 0.0  # TRL's default
+    max_grad_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.lr > 0:
+            raise UserError(f"lr must be above 0, got {self.lr}")
+        if not 0 <= self.warm_up < 1:
+            raise UserError(f"warm_up is a share of the steps in [0, 1), got {self.warm_up}")
+        if not self.max_grad_norm > 0:
+            raise UserError(f"max_grad_norm must be above 0, got {self.max_grad_norm}")
+
+    def rate(self, step: int, steps: int) -> float:
+        """Returns the learning rate of step number `step`, counted from 0, of `steps`; never 0."""
+        warm_up = round(self.warm_up * steps)
+        if step < warm_up:
+            return self.lr * (step + 1) / warm_up
+        return self.lr * (steps - step) / (steps - warm_up) if self.schedule == "linear" else self.lr
+
+
+@config
+class WatchConfig:
+    """What is looked at while training runs: validation prompts, never those of the test split."""
+
+    every: int = 25  # steps between measurements; 0 measures at the start and at the end only
+    benchmarks: tuple[str, ...] = ("mosaic-id", "mosaic-ood")
+    prompts_per_category: int = 10  # one picture each
+    film_every: int = 5  # steps between pictures of the same prompts and seeds; 0: at start and end only
+
+
+@config
+class RunConfig:
+    """A whole run."""
+
+    recipe: str  # where the values come from
+    policy: str = "mosaic"  # what is trained, and the reference
+    algorithm: AlgorithmConfig
+    reward: RewardConfig = MetricReward()
+    max_missing: float = 0.1  # share of missing rewards above which a round fails
+    prompts: str = "mosaic-id"  # the source of training prompts, as in --benchmark; its train split
+    view: View | None = None  # under which pictures are drawn; unset: the policy's own
+    steps: int
+    optimizer: OptimizerConfig
+    precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the training forward pass alone
+    micro_batch: int = 32  # rows per backward pass; changes memory and rounding, not the result
+    batch_size: int = 64  # pictures at once without gradients; changes speed and memory, never a picture
+    checkpoint_every: int = 10
+    watch: WatchConfig = WatchConfig()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "micro_batch", "batch_size", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if not 0 <= self.max_missing <= 1:
+            raise UserError(f"max_missing is a share in [0, 1], got {self.max_missing}")
+        updates = self.algorithm.updates if isinstance(self.algorithm, GRPOConfig) else 1
+        for name in ("steps", "checkpoint_every"):
+            if getattr(self, name) % updates:
+                raise UserError(
+                    f"{name}={getattr(self, name)} must be a multiple of updates={updates}: a round of GRPO "
+                    "is not cut in two"
+                )

@@ -1,0 +1,114 @@
+"""From a configuration to a run: everything the loop needs, built or brought back from a checkpoint."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tessera.algorithms.base import Algorithm, Context
+from tessera.algorithms.dpo import DPO, DPOConfig
+from tessera.algorithms.grpo import GRPO, GRPOConfig
+from tessera.benchmarks.mosaic import MosaicBenchmark
+from tessera.config import digest, to_plain
+from tessera.policies.load import load_policy
+from tessera.policies.reference import frozen_copy
+from tessera.rewards.load import load_reward
+from tessera.storage import open_in_place
+from tessera.training.checkpoint import RunState, load_checkpoint, load_optimizer, resume_point
+from tessera.training.config import RunConfig
+from tessera.training.loop import Run
+from tessera.training.metrics import Stopwatch, forget_after
+from tessera.training.watch import Watch
+from tessera.types import Progress, Prompt, View, silent
+from tessera.world.prompts import PromptSource, prompt_at
+
+
+def open_run(
+    settings: RunConfig, folder: Path, version: str, *, resume: bool, on_progress: Progress = silent
+) -> Run:
+    """Returns the run of the settings in the folder, from its start or from its last checkpoint."""
+    source = PromptSource.parse(settings.prompts)
+    reward = load_reward(settings.reward)
+    benchmarks = [MosaicBenchmark(PromptSource.parse(name), "val") for name in settings.watch.benchmarks]
+    policy = load_policy(settings.policy)
+    view = settings.view or policy.spec.default_view
+    algorithm = _algorithm(settings, view)
+    reference = frozen_copy(policy)
+    state = RunState(
+        step=0,
+        images=0,
+        seconds=0.0,
+        reference_digest=reference.digest(),
+        config_digest=digest(settings),
+    )
+    recorded = {
+        "policy_digest": state.reference_digest,
+        "reward_digest": reward.digest(),
+        "config_digest": state.config_digest,
+        "tessera": version,
+    }
+    open_in_place(folder, {**to_plain(settings), **recorded}, resume=resume)
+    checkpoint = resume_point(
+        folder, reference_digest=state.reference_digest, config_digest=state.config_digest
+    )
+    if checkpoint is not None:
+        policy, state = load_checkpoint(checkpoint)
+    forget_after(folder, state.step if checkpoint else -1)
+    optimizer = torch.optim.AdamW(
+        [parameter for _, parameter in policy.trainable()],
+        lr=settings.optimizer.lr,
+        betas=settings.optimizer.betas,
+        weight_decay=settings.optimizer.weight_decay,
+    )
+    if checkpoint is not None:
+        load_optimizer(checkpoint, optimizer, policy.trainable())
+    stopwatch = Stopwatch()
+
+    def prompts(first: int, count: int) -> list[Prompt]:
+        return [prompt_at(source, "train", settings.seed, first + index) for index in range(count)]
+
+    return Run(
+        settings=settings,
+        folder=folder,
+        policy=policy,
+        algorithm=algorithm,
+        context=Context(
+            policy=policy,
+            reference=reference,
+            reward=reward,
+            prompts=prompts,
+            seed=settings.seed,
+            max_missing=settings.max_missing,
+            batch_size=settings.batch_size,
+            folder=folder,
+            phase=stopwatch.phase,
+            on_progress=on_progress,
+        ),
+        optimizer=optimizer,
+        watch=Watch(
+            benchmarks=benchmarks,
+            prompts_per_category=settings.watch.prompts_per_category,
+            view=view,
+            seed=settings.seed,
+            batch_size=settings.batch_size,
+        ),
+        stopwatch=stopwatch,
+        autocast=_autocast(settings, policy.device),
+        state=state,
+    )
+
+
+def _algorithm(settings: RunConfig, view: View) -> Algorithm:
+    match settings.algorithm:
+        case GRPOConfig():
+            return GRPO(settings.algorithm, view)
+        case DPOConfig():
+            return DPO(settings.algorithm, view, settings.steps)
+
+
+def _autocast(settings: RunConfig, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
+    enabled = settings.precision == "bfloat16"
+    return partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=enabled)

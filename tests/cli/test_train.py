@@ -1,0 +1,108 @@
+"""`tessera train`: what it leaves, what it says, that a killed run goes on, and what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tessera.policies.load import load_policy
+from tests.cli.conftest import Run
+from tests.tiny import save_tiny_policy
+
+GRPO = ("algorithm.prompts_per_step=2", "algorithm.group=4")
+DPO = ("algorithm.prompts=8", "algorithm.group=4", "algorithm.pairs_per_step=4")
+QUICK = ("reward.kind=noise", "watch.prompts_per_category=1", "watch.film_every=0", "checkpoint_every=2")
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    return save_tiny_policy(tmp_path / "policy")
+
+
+def words(recipe: str, policy: Path, out: Path, *more: object) -> tuple[object, ...]:
+    sizes = GRPO if recipe == "mosaic-grpo" else DPO
+    return ("train", recipe, "--policy", policy, "--steps", 4, "--set", *sizes, *QUICK, "--out", out, *more)
+
+
+@pytest.mark.parametrize("recipe", ["mosaic-grpo", "mosaic-dpo"])
+def test_a_recipe_becomes_a_run_folder_that_is_a_policy(
+    run: Run, tmp_path: Path, policy: Path, recipe: str
+) -> None:
+    out = tmp_path / "out"
+    outcome = run(*words(recipe, policy, out))
+    assert outcome.code == 0, outcome.err
+    assert f"tessera eval --policy {out}" in outcome.out
+    assert "validation mosaic-id: strict" in outcome.out
+    assert [line.split()[1] for line in outcome.err.splitlines() if line.startswith("step")] == [
+        "1/4",
+        "2/4",
+        "3/4",
+        "4/4",
+    ]
+    assert (out / "checkpoints" / "step_000004" / "COMPLETE").exists()
+    trained = ("sample", "--prompt", "a star", "--num", 1)
+    for number, name in enumerate((out, out / "checkpoints" / "step_000002")):
+        assert run(*trained, "--policy", name, "--out", tmp_path / str(number)).code == 0
+    again = run(*words(recipe, policy, out, "--resume", "--json"))
+    assert json.loads(again.out)["step"] == 4
+    assert again.err == ""
+
+
+@pytest.mark.parametrize("recipe", ["mosaic-grpo", "mosaic-dpo"])
+def test_a_run_killed_with_9_goes_on_to_the_same_weights(
+    run: Run, tmp_path: Path, policy: Path, recipe: str
+) -> None:
+    """Whenever the kill falls, the weights are the same; it is sent once a second step has been written."""
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    assert run(*words(recipe, policy, straight)).code == 0
+    line = [sys.executable, "-m", "tessera", *(str(word) for word in words(recipe, policy, killed))]
+    process = subprocess.Popen(line, stderr=subprocess.DEVNULL, env=os.environ)
+    metrics, deadline = killed / "metrics.jsonl", time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if metrics.exists() and metrics.read_bytes().count(b"\n") >= 2:
+            break
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert run(*words(recipe, policy, killed)).code == 2  # not without being told to
+    assert run(*words(recipe, policy, killed, "--resume")).code == 0
+    assert load_policy(str(killed)).digest() == load_policy(str(straight)).digest()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--steps", 0), "steps must be 1 or more"),
+        (("--lr", 0), "lr must be above 0"),
+        (("--threads", 0), "--threads must be 1 or more"),
+        (("--policy", "mozaic"), "Did you mean 'mosaic'?"),
+        (("--set", "algorithm.kl_wight=1"), "Did you mean 'kl_weight'?"),
+        (("--set", "reward.kind=custom", "reward.function=nowhere:f"), "no module 'nowhere'"),
+        (("--set", "view.top_k=5"), "without top-k and top-p"),
+        (("--set", 'watch.benchmarks=["mosaic-odd"]'), "Did you mean 'mosaic-ood'?"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(
+    run: Run, tmp_path: Path, more: tuple[object, ...], message: str
+) -> None:
+    outcome = run("train", "mosaic-grpo", *more, "--out", tmp_path / "out")
+    assert (outcome.code, message in outcome.err) == (2, True), outcome.err
+    assert outcome.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_recipe_gets_the_nearest_one(run: Run, tmp_path: Path) -> None:
+    outcome = run("train", "mosaic-gpro", "--out", tmp_path / "out")
+    assert (outcome.code, "Did you mean 'mosaic-grpo'?" in outcome.err) == (2, True)
+
+
+def test_a_resume_with_other_settings_names_the_setting(run: Run, tmp_path: Path, policy: Path) -> None:
+    out = tmp_path / "out"
+    assert run(*words("mosaic-grpo", policy, out)).code == 0
+    outcome = run(*words("mosaic-grpo", policy, out, "--resume", "--seed", 5))
+    assert (outcome.code, "seed=0, now it is 5" in outcome.err) == (2, True), outcome.err

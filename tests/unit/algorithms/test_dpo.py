@@ -1,0 +1,151 @@
+"""DPO: stages that resume by themselves, every pair as often as the others, and the loss by hand."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tessera.algorithms.base import Context
+from tessera.algorithms.dpo import DPO, DPOConfig, Pairs
+from tessera.errors import RewardError, TrainingError, UserError
+from tessera.rewards.custom import CustomReward, load_function
+from tessera.sampling.decode import replay_logp
+from tessera.storage import read_jsonl
+from tessera.types import View
+from tests.tiny import context
+
+GUIDED = View(guidance=2.0)
+SETTINGS: dict[str, Any] = {"prompts": 6, "group": 4, "pairs_per_step": 4}
+
+
+def dpo(**changes: Any) -> DPO:
+    return DPO(DPOConfig(**{**SETTINGS, **changes}), GUIDED, steps=6)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Context:
+    return context(tmp_path)
+
+
+@pytest.fixture
+def pairs(here: Context) -> Pairs:
+    return dpo().collect(here, 0)
+
+
+def test_pairs_are_the_best_and_worst_of_each_prompt(here: Context, pairs: Pairs) -> None:
+    folder = here.folder / "rollouts"
+    values = [row["value"] for path in sorted(folder.glob("scores_*.jsonl")) for row in read_jsonl(path)]
+    reward_PG = torch.tensor(values).view(6, 4)
+    rows = list(read_jsonl(folder / "pairs.jsonl"))
+    assert [row["chosen_row"] % 4 for row in rows] == reward_PG.argmax(dim=1).tolist()
+    assert [row["rejected_row"] % 4 for row in rows] == reward_PG.argmin(dim=1).tolist()
+    assert pairs.metrics["reward"] == pytest.approx(reward_PG.mean().item())
+    assert (pairs.images, pairs.metrics["pairs"], pairs.metrics["missing"]) == (24, 6, 0)
+
+
+def test_a_stage_is_made_again_only_where_its_files_are_gone(here: Context, pairs: Pairs) -> None:
+    folder = here.folder / "rollouts"
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for name in ("scores_00001.jsonl", "pairs.jsonl", "part_00000.safetensors"):
+        (folder / name).unlink()
+        kept = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+        again = dpo().collect(here, 0)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+        remade = [path.name for path, time in kept.items() if path.stat().st_mtime_ns != time]
+        assert set(remade) <= {"part_00000.jsonl"}
+        assert torch.equal(again.batch.chosen_NT, pairs.batch.chosen_NT)
+
+
+def test_a_policy_that_has_moved_still_gets_the_pairs_of_its_reference(here: Context, pairs: Pairs) -> None:
+    """A run that goes on collects again: from the store, or, where that was deleted, from the reference."""
+    with torch.no_grad():
+        for _, parameter in here.policy.trainable():
+            parameter.mul_(1.1)
+    for path in (here.folder / "rollouts").iterdir():
+        path.unlink()
+    assert torch.equal(dpo().collect(here, 0).batch.rejected_NT, pairs.batch.rejected_NT)
+
+
+def test_every_pair_is_visited_before_any_comes_again_and_each_epoch_in_another_order(pairs: Pairs) -> None:
+    algorithm = dpo()
+    visited = [
+        row.tolist() for step in range(6) for row in algorithm.batch(pairs, step).chosen_logp_NT[:, 0]
+    ]  # 24 visits of 6 pairs
+    assert set(Counter(visited).values()) == {4}
+    epochs = [visited[first : first + 6] for first in range(0, 24, 6)]
+    assert all(len(set(epoch)) == 6 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+    assert torch.equal(algorithm.batch(pairs, 3).chosen_NT, algorithm.batch(pairs, 3).chosen_NT)
+
+
+def test_where_the_policy_is_its_reference_the_loss_is_log_2_and_the_gap_is_closed(
+    here: Context, pairs: Pairs
+) -> None:
+    algorithm = dpo()
+    term = algorithm.loss(here.policy, here.reference, algorithm.batch(pairs, 0))
+    assert (term.sum / term.count).item() == pytest.approx(math.log(2), abs=1e-5)
+    assert torch.equal(term.count, algorithm.count(algorithm.batch(pairs, 0)))
+    assert term.metrics["sample_replay_gap"].mean() < 1e-5
+    assert term.metrics["accuracy"].count == 4
+
+
+@pytest.mark.parametrize("logp_view", ["guided", "conditional"])
+def test_the_loss_is_that_of_the_formula_on_replayed_log_probabilities(
+    here: Context, pairs: Pairs, logp_view: Any
+) -> None:
+    with torch.no_grad():
+        for _, parameter in here.policy.trainable():
+            parameter.mul_(1.01)
+    algorithm = dpo(logp_view=logp_view, beta=0.3, sft_weight=0.5)
+    batch, view = algorithm.batch(pairs, 1), GUIDED if logp_view == "guided" else View()
+    total = 0.0
+    for row in range(4):
+        one = batch.rows(row, row + 1)
+        new_w, new_l, ref_w, ref_l = (
+            replay_logp(model, one.text, tokens, view).sum().item()
+            for model in (here.policy, here.reference)
+            for tokens in (one.chosen_NT, one.rejected_NT)
+        )
+        margin = 0.3 * ((new_w - ref_w) - (new_l - ref_l))
+        total += math.log1p(math.exp(-margin)) - 0.5 * new_w / 64
+    term = algorithm.loss(here.policy, here.reference, batch)
+    assert term.sum.item() == pytest.approx(total, rel=1e-4)
+    assert ("sample_replay_gap" in term.metrics) is (logp_view == "guided")
+
+
+def test_too_few_pairs_and_too_many_missing_rewards_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="6 pairs of 6 prompts are fewer than pairs_per_step=7"):
+        dpo(pairs_per_step=7).collect(context(tmp_path / "a"), 0)
+    reward = load_function(CustomReward(function="tests.unit.rewards.functions:every_fourth_missing"))
+    with pytest.raises(RewardError, match="could not judge 6 of 24"):
+        dpo().collect(context(tmp_path / "b", reward=reward), 0)
+    found = dpo().collect(context(tmp_path / "c", reward=reward, max_missing=0.3), 0)
+    assert found.metrics["missing"] == 6
+
+
+@pytest.mark.parametrize("pairing", ["random", "all"])
+def test_other_pairings_are_read(here: Context, pairing: Any) -> None:
+    found = dpo(pairing=pairing).collect(replace(here, folder=here.folder / pairing), 0)
+    assert found.metrics["pairs"] == {"random": 6, "all": 36}[pairing]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"group": 1}, "two pictures of a prompt"),
+        ({"beta": 0.0}, "beta must be above 0"),
+        ({"pairs_per_step": 0}, "pairs_per_step must be 1"),
+        ({"margin": -1.0}, "must be 0 or more"),
+        ({"pairing": "all", "pairs_per_prompt": 2}, "takes every pair"),
+        ({"loss_type": "hinge", "label_smoothing": 0.1}, "no label smoothing"),
+        ({"label_smoothing": 0.5}, "label_smoothing must lie"),
+        ({"gamma": 1.0}, "no target margin"),
+    ],
+)
+def test_contradictions_are_refused_when_the_configuration_is_read(changes: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        DPOConfig(**changes)

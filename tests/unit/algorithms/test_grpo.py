@@ -1,0 +1,173 @@
+"""GRPO: what it collects and what it learns from that, on the tiny policy with hand-made rewards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tessera.algorithms.grpo import GRPO, GRPOConfig, TokenBatch
+from tessera.errors import RewardError, TrainingError, UserError
+from tessera.objective.advantage import STD_EPS
+from tessera.sampling.decode import replay_logp
+from tessera.tensors import Scores
+from tessera.types import Prompt, View
+from tests.tiny import context
+
+GUIDED = View(guidance=2.0)
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A reward whose answers are written down beforehand."""
+
+    values: tuple[float, ...]
+    name: str = "fixed"
+
+    def score(self, prompts: Sequence[Prompt], images_BHWC: np.ndarray) -> Scores:
+        reasons = tuple("" if value == value else "not known" for value in self.values)
+        return Scores(
+            value_B=torch.tensor(self.values, dtype=torch.float64), reasons=reasons, digest=self.digest()
+        )
+
+    def digest(self) -> str:
+        return str(self.values)
+
+
+def collected(tmp_path: Path, *values: float, max_missing: float = 1.0, **settings: Any) -> TokenBatch:
+    """Returns what two prompts of three samples make with these rewards."""
+    grpo = GRPO(GRPOConfig(prompts_per_step=2, group=3, **settings), GUIDED)
+    return grpo.collect(context(tmp_path, reward=Fixed(values), max_missing=max_missing), 0)
+
+
+def gradients(tmp_path: Path, grpo: GRPO, batch: TokenBatch) -> tuple[Tensor, list[Tensor]]:
+    """Returns the loss and its gradient in each of the policy's parameters."""
+    here = context(tmp_path)
+    term = grpo.loss(here.policy, here.reference, batch)
+    assert torch.equal(term.count, grpo.count(batch))
+    loss = term.sum / term.count
+    return loss, list(torch.autograd.grad(loss, [parameter for _, parameter in here.policy.trainable()]))
+
+
+def test_rewards_become_advantages_of_their_group_and_are_counted(tmp_path: Path) -> None:
+    batch = collected(tmp_path, 0.0, 1.0, 2.0, 5.0, 5.0, 5.0)
+    expected = torch.tensor([-1.0, 0.0, 1.0, 0.0, 0.0, 0.0]) / (1 + STD_EPS)
+    torch.testing.assert_close(batch.advantage_B, expected)
+    assert (batch.weight_BT == 1).all()  # a group without contrast still feels the KL pull
+    assert batch.metrics["reward"] == 3.0
+    assert batch.metrics["reward_std"] == 0.5
+    assert batch.metrics["zero_variance_groups"] == 1
+    assert batch.images == len(batch) == 6
+
+
+def test_a_missing_reward_leaves_loss_and_count_and_is_counted(tmp_path: Path) -> None:
+    batch = collected(tmp_path, 0.0, NAN, 2.0, NAN, NAN, 5.0)
+    # Of the second group one reward is known: nobody to compare with, so the whole group is out.
+    assert batch.weight_BT[:, 0].tolist() == [1, 0, 1, 0, 0, 0]
+    assert batch.advantage_B.tolist()[1] == 0
+    assert (batch.metrics["missing"], batch.metrics["empty_groups"]) == (3, 1)
+    assert batch.metrics["reward"] == pytest.approx(7 / 3)
+    grpo = GRPO(GRPOConfig(), GUIDED)
+    assert grpo.count(batch) == 2
+    kept = replace(batch.rows(0, 1), metrics={})
+    rest = batch.rows(2, 3)
+    whole, parts = gradients(tmp_path, grpo, batch), [gradients(tmp_path, grpo, b) for b in (kept, rest)]
+    for index, gradient in enumerate(whole[1]):
+        torch.testing.assert_close(gradient, sum(p[1][index] for p in parts) / 2, atol=1e-6, rtol=1e-4)
+
+
+def test_too_many_missing_rewards_fail_the_round(tmp_path: Path) -> None:
+    with pytest.raises(RewardError, match="could not judge 2 of 6 pictures"):
+        collected(tmp_path, 0.0, NAN, 2.0, NAN, 1.0, 5.0, max_missing=0.3)
+
+
+@pytest.mark.parametrize("logp_view", ["guided", "conditional"])
+def test_on_policy_the_gradient_is_that_of_minus_advantage_times_logp(tmp_path: Path, logp_view: Any) -> None:
+    """Independent formula: the first step of a batch is REINFORCE with the declared view's log-probs."""
+    settings: dict[str, Any] = {"logp_view": logp_view, "kl_weight": 0.0}
+    batch = collected(tmp_path, 0.0, 1.0, 2.0, 1.0, 0.0, 0.0, **settings)
+    grpo = GRPO(GRPOConfig(prompts_per_step=2, group=3, **settings), GUIDED)
+    _, found = gradients(tmp_path, grpo, batch)
+    policy = context(tmp_path).policy
+    view = GUIDED if logp_view == "guided" else View()
+    logp_BT = replay_logp(policy, batch.text, batch.tokens_BT, view)
+    loss = -(batch.advantage_B[:, None] * logp_BT).mean()
+    expected = torch.autograd.grad(loss, [parameter for _, parameter in policy.trainable()])
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-3)
+
+
+def test_kl_and_entropy_join_the_loss_with_their_weights(tmp_path: Path) -> None:
+    batch = collected(tmp_path, 0.0, 1.0, 2.0, 1.0, 0.0, 0.0)
+    here = context(tmp_path)
+    with torch.no_grad():
+        for _, parameter in here.policy.trainable():
+            parameter.mul_(1.01)  # away from the reference, so that KL is not 0
+
+    def loss(**settings: Any) -> tuple[float, dict[str, float]]:
+        term = GRPO(GRPOConfig(**settings), GUIDED).loss(here.policy, here.reference, batch)
+        return (term.sum / term.count).item(), {k: t.mean().item() for k, t in term.metrics.items()}
+
+    plain, metrics = loss(kl_weight=0.0)
+    assert metrics["kl"] > 1e-4
+    assert loss(kl_weight=0.5)[0] == pytest.approx(plain + 0.5 * metrics["kl"], rel=1e-4)
+    assert loss(kl_weight=0.0, entropy_bonus=0.5)[0] == pytest.approx(
+        plain - 0.5 * metrics["entropy"], rel=1e-4
+    )
+
+
+def test_other_rounds_draw_other_prompts_and_other_pictures(tmp_path: Path) -> None:
+    grpo, here = GRPO(GRPOConfig(prompts_per_step=2, group=3), GUIDED), context(tmp_path)
+    first, again, other = (grpo.collect(here, round_) for round_ in (0, 0, 1))
+    assert torch.equal(first.tokens_BT, again.tokens_BT)
+    assert not torch.equal(first.text.ids, other.text.ids)
+    assert not torch.equal(first.tokens_BT, other.tokens_BT)
+
+
+def test_a_batch_is_fresh_on_the_first_of_its_updates_only(tmp_path: Path) -> None:
+    grpo = GRPO(GRPOConfig(prompts_per_step=2, group=3, updates=2), GUIDED)
+    batch, here = grpo.collect(context(tmp_path), 0), context(tmp_path)
+    for step, fresh in enumerate([True, False, True]):
+        term = grpo.loss(here.policy, here.reference, grpo.batch(batch, step))
+        assert ("sample_replay_gap" in term.metrics) is fresh
+
+
+def test_an_open_replay_gap_stops_the_run() -> None:
+    grpo = GRPO(GRPOConfig(), GUIDED)
+    grpo.check({"sample_replay_gap": 0.009})
+    grpo.check({})  # a later update of the same batch measures none
+    with pytest.raises(TrainingError, match=r"0\.063 nats apart.*max_replay_gap=0.01"):
+        grpo.check({"sample_replay_gap": 0.063})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"group": 1}, "two pictures or more"),
+        ({"prompts_per_step": 0}, "prompts_per_step must be 1 or more"),
+        ({"updates": 0}, "updates must be 1 or more"),
+        ({"kl": "k1"}, "no gradient in expectation"),
+        ({"kl_weight": -1.0}, "kl_weight must be 0"),
+    ],
+)
+def test_contradictions_are_refused_when_the_configuration_is_read(settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        GRPOConfig(**settings)
+
+
+@pytest.mark.parametrize("view", [View(top_k=5), View(top_p=0.9)])
+def test_a_filtered_view_is_refused(view: View) -> None:
+    with pytest.raises(UserError, match="without top-k and top-p"):
+        GRPO(GRPOConfig(), view)
+
+
+def test_bounds_are_the_published_ones_unless_given() -> None:
+    assert GRPOConfig().bounds() == (0.2, 0.2)
+    assert GRPOConfig(loss_type="dapo").bounds() == (0.2, 0.28)
+    assert GRPOConfig(level="sequence").bounds() == (3e-4, 4e-4)
+    assert GRPOConfig(clip=(0.1, 0.3)).bounds() == (0.1, 0.3)
