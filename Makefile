@@ -36,9 +36,11 @@ STAGE := stage() { \
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-study: $(RUNTIME) ## pictures of the shipped policy, measured in and out of domain; resumes
+study: $(RUNTIME) ## draw, measure, train with GRPO, measure again: a few minutes; resumes
 	@$(STAGE) pictures $(BIN)/tessera sample --prompt-file examples/prompts.txt --num 8 --out runs/study/samples --resume
 	@$(STAGE) measurement $(BIN)/tessera eval --policy mosaic --benchmark mosaic-id mosaic-ood --out runs/study/base --resume
+	@$(STAGE) training $(BIN)/tessera train mosaic-grpo --out runs/study/grpo --resume
+	@$(STAGE) 'measurement after training' $(BIN)/tessera eval --policy runs/study/grpo --benchmark mosaic-id mosaic-ood --out runs/study/after --resume
 
 test: lint types ## everything CI runs: lint, types, all tests
 	@$(STAGE) tests env $(PYTEST) $(PYTEST_ARGS)
