@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tessera.errors import CheckpointError, CheckpointMismatch, OutputError
+from tessera.errors import CheckpointError, CheckpointMismatch, OutputError, TrainingError
 from tessera.policies.layout import checkpoint_path, last_checkpoint
 from tessera.policies.load import load_policy
 from tessera.policies.mosaic.policy import MosaicPolicy
@@ -112,6 +112,16 @@ def test_a_full_disk_is_told_and_leaves_the_checkpoint_before(run: Path, monkeyp
     monkeypatch.undo()
     save_checkpoint(run, *trained(), replace(STATE, step=6))
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step_000003", "step_000006"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_not_saved(run: Path, value: float) -> None:
+    policy, optimizer = trained()
+    with torch.no_grad():
+        policy.transformer.head.weight[0, 0] = value
+    with pytest.raises(TrainingError, match=r"after step 6 head\.weight holds no finite number"):
+        save_checkpoint(run, policy, optimizer, replace(STATE, step=6))
+    assert last_checkpoint(run) == checkpoint_path(run, 3)
 
 
 def test_a_copied_checkpoint_is_a_policy_of_its_own(run: Path, tmp_path: Path) -> None:
