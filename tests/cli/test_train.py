@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tessera.policies.load import load_policy
+from tessera.report.film import read_film
+from tessera.report.run_files import read_run
 from tests.cli.conftest import Run
 from tests.tiny import save_tiny_policy
 
@@ -45,6 +47,11 @@ def test_a_recipe_becomes_a_run_folder_that_is_a_policy(
         "4/4",
     ]
     assert (out / "checkpoints" / "step_000004" / "COMPLETE").exists()
+    # The page reads the names that the trainer writes: twelve fixed prompts, at the start and at the end.
+    film = read_film(read_run(out))
+    assert len(film.reels) == 12
+    assert [column.step for column in film.columns] == [0, 4]
+    assert "The same pictures, step by step" in (out / "report.html").read_text(encoding="utf-8")
     trained = ("sample", "--prompt", "a star", "--num", 1)
     for number, name in enumerate((out, out / "checkpoints" / "step_000002")):
         assert run(*trained, "--policy", name, "--out", tmp_path / str(number)).code == 0

@@ -1,9 +1,12 @@
 """Runs benchmarks on a policy: sample, decode, grade, write; resumable at any picture."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from jaxtyping import UInt8
+from numpy import ndarray
 
 from tessera.benchmarks.layout import RECORDS, SUMMARY, picture_path
 from tessera.benchmarks.summary import summarise
@@ -11,7 +14,7 @@ from tessera.config import config
 from tessera.protocols import Benchmark, Policy
 from tessera.sampling.sampler import Request, sample_batches
 from tessera.storage import append_jsonl, drop_torn_line, read_jsonl, write_json, write_png
-from tessera.types import EvalRecord, Progress, View, silent
+from tessera.types import EvalRecord, Progress, Prompt, View, silent
 
 
 @config
@@ -45,7 +48,6 @@ def evaluate(
     digest, start, made = policy.digest(), time.perf_counter(), 0
     for benchmark in benchmarks:
         prompts = benchmark.prompts(settings.prompts_per_category)
-        by_text = {prompt.text: prompt for prompt in prompts}
         wanted = [
             Request(prompt.text, sample)
             for prompt in prompts
@@ -54,40 +56,61 @@ def evaluate(
         ]
         total = len(prompts) * settings.samples_per_prompt
         on_progress(benchmark.name, total - len(wanted), total)
-        batches = sample_batches(
-            policy, wanted, settings.view, seed=settings.seed, batch_size=batch_size, policy_digest=digest
+        batches = graded_batches(
+            policy,
+            benchmark,
+            prompts,
+            wanted,
+            settings.view,
+            seed=settings.seed,
+            batch_size=batch_size,
+            policy_digest=digest,
         )
-        for rollouts in batches:
-            images_BHWC = policy.decode(rollouts.tokens)
-            graded = [by_text[text] for text in rollouts.prompts]
-            records = [
-                EvalRecord(
-                    benchmark=benchmark.name,
-                    category=prompt.category,
-                    prompt_id=prompt.id,
-                    prompt=prompt.text,
-                    sample=sample,
-                    seed=seed,
-                    grade=grade,
-                    tokens=tuple(tokens.tolist()),
-                )
-                for prompt, sample, seed, grade, tokens in zip(
-                    graded,
-                    rollouts.samples,
-                    rollouts.seeds,
-                    benchmark.grade(graded, images_BHWC),
-                    rollouts.tokens,
-                    strict=True,
-                )
-            ]
+        for records, images_BHWC in batches:
             for record, image_HWC in zip(records, images_BHWC, strict=True):
                 write_png(folder / picture_path(record), image_HWC)
             append_jsonl(folder / RECORDS, [record.to_json() for record in records])
             done += records
             made += len(records)
-            wanted_left = total - sum(record.benchmark == benchmark.name for record in done)
-            on_progress(benchmark.name, total - wanted_left, total)
+            on_progress(benchmark.name, sum(record.benchmark == benchmark.name for record in done), total)
     summary = summarise(done, {benchmark.name: benchmark.categories for benchmark in benchmarks})
     write_json(folder / SUMMARY, summary)
     seconds = time.perf_counter() - start
     return summary, {"seconds": round(seconds, 2), "images_per_second": round(made / seconds, 1)}
+
+
+def graded_batches(
+    policy: Policy,
+    benchmark: Benchmark,
+    prompts: Sequence[Prompt],
+    wanted: Sequence[Request],
+    view: View,
+    *,
+    seed: int,
+    batch_size: int,
+    policy_digest: str,
+) -> Iterator[tuple[list[EvalRecord], UInt8[ndarray, "B H W 3"]]]:
+    """Yields the records and pictures of the requests, batch by batch; `prompts` holds those they name."""
+    by_text = {prompt.text: prompt for prompt in prompts}
+    batches = sample_batches(
+        policy, wanted, view, seed=seed, batch_size=batch_size, policy_digest=policy_digest
+    )
+    for rollouts in batches:
+        images_BHWC = policy.decode(rollouts.tokens)
+        graded = [by_text[text] for text in rollouts.prompts]
+        grades = benchmark.grade(graded, images_BHWC)
+        rows = zip(graded, rollouts.samples, rollouts.seeds, grades, rollouts.tokens, strict=True)
+        records = [
+            EvalRecord(
+                benchmark=benchmark.name,
+                category=prompt.category,
+                prompt_id=prompt.id,
+                prompt=prompt.text,
+                sample=sample,
+                seed=sample_seed,
+                grade=grade,
+                tokens=tuple(tokens.tolist()),
+            )
+            for prompt, sample, sample_seed, grade, tokens in rows
+        ]
+        yield records, images_BHWC

@@ -14,11 +14,9 @@ from PIL import Image
 from tessera.report.images import data_uri
 from tessera.report.run_files import RunFiles, read_rows, step_folders
 from tessera.scorers.mosaic import grade
+from tessera.training.metrics import CAPTIONS, PICTURES
 from tessera.world.render import SIDE
 
-# As the trainer names them (training/watch.py, which needs torch to be imported).
-PICTURES = "pictures"
-CAPTIONS = "prompts.json"  # [{"prompt", "category"}], by number
 INDEX = "index.jsonl"  # {"step", "n", "prompt", "strict", "image"}, optional
 
 COLUMNS = 8  # at 128 pixels that is the width of the page

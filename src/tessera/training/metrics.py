@@ -11,6 +11,8 @@ from tessera.storage import append_jsonl, cut_jsonl, full_disk_told
 METRICS = "metrics.jsonl"  # one line per step
 EVALUATED = "eval.jsonl"  # one line per graded validation picture
 HELD_OUT = "held_out.jsonl"  # one line per measurement on validation prompts
+PICTURES = "pictures"  # the film strip: step_000010/<n>.png
+CAPTIONS = "prompts.json"  # beside them: [{"prompt", "category"}], by number
 
 # In every line of METRICS, null where an algorithm or a step has none. Means are over the step's rollouts.
 ALWAYS = (

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tessera.benchmarks.runner import graded_batches
 from tessera.benchmarks.summary import summarise
 from tessera.protocols import Benchmark, Policy
 from tessera.rng import derive_seed
-from tessera.sampling.sampler import Request, sample, sample_batches
+from tessera.sampling.sampler import Request, sample
 from tessera.storage import append_jsonl, full_disk_told, write_json, write_png
-from tessera.training.metrics import EVALUATED, HELD_OUT
+from tessera.training.metrics import CAPTIONS, EVALUATED, HELD_OUT, PICTURES
 from tessera.types import EvalRecord, View
-
-PICTURES = "pictures"
-CAPTIONS = "prompts.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,26 +33,19 @@ class Watch:
         seed, digest = derive_seed("held-out", self.seed), policy.digest()
         records: list[EvalRecord] = []
         for benchmark in self.benchmarks:
-            prompts = {prompt.text: prompt for prompt in benchmark.prompts(self.prompts_per_category)}
-            wanted = [Request(text, 0) for text in prompts]
-            for rollouts in sample_batches(
-                policy, wanted, self.view, seed=seed, batch_size=self.batch_size, policy_digest=digest
-            ):
-                graded = [prompts[text] for text in rollouts.prompts]
-                grades = benchmark.grade(graded, policy.decode(rollouts.tokens))
-                records += [
-                    EvalRecord(
-                        benchmark=benchmark.name,
-                        category=prompt.category,
-                        prompt_id=prompt.id,
-                        prompt=prompt.text,
-                        sample=0,
-                        seed=rollouts.seeds[row],
-                        grade=grade,
-                        tokens=tuple(rollouts.tokens[row].tolist()),
-                    )
-                    for row, (prompt, grade) in enumerate(zip(graded, grades, strict=True))
-                ]
+            prompts = benchmark.prompts(self.prompts_per_category)
+            batches = graded_batches(
+                policy,
+                benchmark,
+                prompts,
+                [Request(prompt.text, 0) for prompt in prompts],
+                self.view,
+                seed=seed,
+                batch_size=self.batch_size,
+                policy_digest=digest,
+            )
+            for graded, _ in batches:
+                records += graded
         summary = summarise(records, {each.name: each.categories for each in self.benchmarks})
         scores = {
             name: {"strict": result["overall"], "soft": result["soft"]["overall"]}

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from tessera.errors import UserError
-from tessera.report import film
 from tessera.report.film import COLUMNS, MOST_ROWS, read_film, thinned
 from tessera.report.numbers import NARROW_SPACE
 from tessera.report.panels import change, first_and_last, plain
@@ -151,12 +150,6 @@ def test_the_film_shows_the_same_prompts_at_eight_steps_with_their_verdicts(run_
     assert [(column.right, column.graded) for column in strip.columns] == [(3, 6)] + [(6, 6)] * 7
     assert [reel.story for reel in strip.reels] == ["right at both ends", "became right"] * 3
     assert len({frame.uri for frame in strip.reels[0].frames}) == 1
-
-
-def test_the_film_reads_the_names_that_the_trainer_writes() -> None:
-    from tessera.training import watch  # imports torch, which the report must not
-
-    assert (film.PICTURES, film.CAPTIONS) == (watch.PICTURES, watch.CAPTIONS)
 
 
 def test_thinning_keeps_both_ends() -> None:
