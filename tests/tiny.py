@@ -15,6 +15,7 @@ from tessera.policies.reference import frozen_copy
 from tessera.protocols import Reward
 from tessera.rewards.noise import NoiseReward
 from tessera.training.config import OptimizerConfig, RunConfig, WatchConfig
+from tessera.training.distributed import Alone
 from tessera.training.loop import train
 from tessera.training.run import open_run
 from tessera.types import silent
@@ -36,6 +37,8 @@ def context(
         policy=policy,
         reference=frozen_copy(policy),
         reward=reward or NoiseReward(),
+        peers=Alone(),
+        spend=lambda what, amount: None,
         prompts=lambda first, count: [prompt_at(source, "train", 0, first + n) for n in range(count)],
         seed=0,
         max_missing=max_missing,

@@ -136,10 +136,13 @@ class OutputFolder:
         return self.final
 
 
-def open_in_place(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+def open_in_place(
+    folder: Path, settings: Mapping[str, Any], *, resume: bool, notes: Mapping[str, Any] | None = None
+) -> None:
     """Makes a folder that is filled under its final name, as a run that others watch is; records settings.
 
-    What is there already is kept, and only with `resume` and the same settings.
+    What is there already is kept, and only with `resume` and the same settings. `notes` stand beside the
+    settings of a new folder, and nobody compares them.
     """
     try:
         if folder.exists() and not folder.is_dir():
@@ -152,7 +155,7 @@ def open_in_place(folder: Path, settings: Mapping[str, Any], *, resume: bool) ->
             same_settings(folder, settings)
             return
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / CONFIG, settings)
+        write_json(folder / CONFIG, {**settings, **(notes or {})})
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
 

@@ -1,7 +1,7 @@
 """Records that hold tensors: what flows from the sampler to whoever learns or measures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -47,6 +47,18 @@ class Rollouts:
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    def rows(self, start: int, stop: int) -> "Rollouts":
+        """Returns these rows."""
+        piece = slice(start, stop)
+        return replace(
+            self,
+            prompts=self.prompts[piece],
+            samples=self.samples[piece],
+            seeds=self.seeds[piece],
+            tokens=self.tokens[piece],
+            logp=self.logp[piece],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

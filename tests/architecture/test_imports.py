@@ -22,6 +22,7 @@ FLOORS = {
     "protocols": 0,
     "config": 0,
     "errors": 0,
+    "plugins": 0,
     "rng": 0,
     "storage": 0,
     "tensors": 0,

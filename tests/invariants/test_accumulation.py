@@ -11,6 +11,7 @@ from tessera.algorithms.dpo import DPO, DPOConfig
 from tessera.algorithms.grpo import GRPO, GRPOConfig
 from tessera.objective.preference import PreferenceType
 from tessera.objective.surrogate import LossType
+from tessera.training.distributed import Alone
 from tessera.training.update import update
 from tessera.types import View
 from tests.tiny import context
@@ -29,7 +30,8 @@ def test_one_by_eight_is_eight_by_one(tmp_path: Path, loss_type: LossType, missi
 @pytest.mark.parametrize("loss_type", ["sigmoid", "ipo", "simpo"])
 def test_pairs_too(tmp_path: Path, loss_type: PreferenceType) -> None:
     dpo = DPO(DPOConfig(prompts=8, group=2, pairs_per_step=8, loss_type=loss_type), View(guidance=2.0), 1)
-    same_in_pieces(tmp_path, dpo, dpo.batch(dpo.collect(context(tmp_path), 0), 0))
+    here = context(tmp_path)
+    same_in_pieces(tmp_path, dpo, dpo.batch(here, dpo.collect(here, 0), 0))
 
 
 def same_in_pieces(tmp_path: Path, algorithm: Algorithm, batch: Batch) -> None:
@@ -45,6 +47,7 @@ def same_in_pieces(tmp_path: Path, algorithm: Algorithm, batch: Batch) -> None:
             batch,
             lambda rows, here=here: algorithm.loss(here.policy, here.reference, rows),
             algorithm.count(batch),
+            team=Alone(),
             micro_batch=micro_batch,
             max_grad_norm=1e9,
             autocast=nullcontext,

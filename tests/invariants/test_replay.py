@@ -56,7 +56,7 @@ def test_a_second_update_of_the_same_batch_really_clips(tmp_path: Path) -> None:
     optimizer = torch.optim.SGD([parameter for _, parameter in here.policy.trainable()], lr=1.0)
     seen = []
     for step in range(2):
-        batch = grpo.batch(collected, step)
+        batch = grpo.batch(here, collected, step)
         term = grpo.loss(here.policy, here.reference, batch)
         optimizer.zero_grad()
         (term.sum / term.count).backward()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from tessera.errors import TrainingError, UserError
@@ -23,6 +23,8 @@ from tessera.types import Progress, Prompt, View
 
 BatchT = TypeVar("BatchT", bound="Batch")
 
+Expense = Literal["images", "reward_calls", "tokens_sampled", "tokens_scored", "tokens_trained"]
+
 LogpView = Literal["guided", "conditional"]
 
 # Mean |log-prob as drawn - as replayed|, nats per token, above which a run stops. Rounding to bfloat16 makes
@@ -30,14 +32,47 @@ LogpView = Literal["guided", "conditional"]
 MAX_REPLAY_GAP = 1e-2
 
 
+@runtime_checkable  # so that tests check arguments at run time
+class Peers(Protocol):
+    """The processes that train together. Each has a share of the groups; a group is never cut."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes what all of them share."""
+        ...
+
+    def share(self, total: int) -> range:
+        """Returns this process's piece of so many things; pieces follow one another in a fixed order."""
+        ...
+
+    def gather(self, rows: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "M ..."]:
+        """Returns the rows of all, in the order of their shares; every process gets them."""
+        ...
+
+    def add(self, value: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
+        """Returns the sum over all processes; every process gets it."""
+        ...
+
+    def wait(self) -> None:
+        """Returns when all have come here."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
     """What an algorithm may use to collect."""
 
-    policy: Policy
+    policy: Policy  # as it is now; only ever drawn from, so it may be a copy of what trains
     reference: Policy
     reward: Reward
     prompts: Callable[[int, int], list[Prompt]]  # (first, count): a piece of the endless stream
+    peers: Peers
+    spend: Callable[[Expense, int], None]  # writes into the ledger what this process used up
     seed: int
     max_missing: float  # share of missing rewards above which a round fails
     batch_size: int  # pictures at once, without gradients
@@ -59,14 +94,16 @@ class Batch(Protocol):
 
 @runtime_checkable  # so that tests check arguments at run time
 class Collected(Protocol):
-    """What a round collected; `metrics` go into the line of each of its steps."""
+    """What a round collected."""
 
     @property
-    def metrics(self) -> Mapping[str, float]: ...
+    def metrics(self) -> Mapping[str, float]:
+        """For the line of each of its steps: the same on every process."""
+        ...
 
     @property
     def images(self) -> int:
-        """How many pictures were sampled."""
+        """How many pictures were sampled, by all processes."""
         ...
 
 
@@ -75,20 +112,46 @@ class Algorithm(Protocol):
     """One way of training. `collected` and `batch` are its own: they go back only to whoever made them."""
 
     @property
+    def trained_view(self) -> View:
+        """The view whose log-probabilities are trained."""
+        ...
+
+    @property
     def steps_per_round(self) -> int:
         """How many optimizer steps one collection feeds."""
         ...
 
-    def collect(self, context: Context, round_: int) -> Collected:
-        """Returns what round number `round_` learns from."""
+    @property
+    def prompts_per_round(self) -> int:
+        """How many prompts of the stream one collection takes."""
         ...
 
-    def batch(self, collected: Any, step: int) -> Batch:
-        """Returns what step number `step`, counted from 0, learns from."""
+    @property
+    def divided(self) -> Mapping[str, int]:
+        """The settings that count what processes divide among themselves, in equal shares."""
+        ...
+
+    def reference_share(self, step: int) -> float:
+        """Returns how far the reference moves towards the policy before this step, from 0 to 1."""
+        ...
+
+    def collect(self, context: Context, round_: int, *, resumed: bool = False) -> Collected:
+        """Returns what this process learns from in round number `round_`.
+
+        `resumed`: the round was begun before, and the policy may have moved since it drew for it.
+        """
+        ...
+
+    def batch(self, context: Context, collected: Any, step: int) -> Batch:
+        """Returns this process's share of what step number `step`, counted from 0, learns from."""
         ...
 
     def count(self, batch: Any) -> Float[Tensor, ""]:
         """Returns the count that `loss` will return: what the loss is divided by, known before backward."""
+        ...
+
+    def expenses(self, batch: Any) -> Mapping[Expense, int]:
+        """Returns what the loss of the batch costs."""
         ...
 
     def loss(self, policy: Policy, reference: Policy, batch: Any) -> LossTerm:
@@ -103,6 +166,11 @@ class Algorithm(Protocol):
 def trained_view(drawn: View, logp_view: LogpView) -> View:
     """Returns the view whose log-probabilities are trained, of pictures drawn under `drawn`."""
     return drawn if logp_view == "guided" else drawn.conditional()
+
+
+def branches(view: View) -> int:
+    """Returns how many times a policy reads a rollout to replay it: guidance needs the null prompt, too."""
+    return 2 if view.guided else 1
 
 
 def check_gap(metrics: Mapping[str, float], bound: float) -> None:

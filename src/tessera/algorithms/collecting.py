@@ -1,17 +1,18 @@
 """What every algorithm collects with: groups of rollouts, their scores, log-probabilities under a view."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
 
-from tessera.algorithms.base import Context
-from tessera.objective.advantage import MIN_GROUP
+from tessera.algorithms.base import Context, branches
+from tessera.objective.advantage import MIN_GROUP, group_advantages
 from tessera.protocols import Policy
-from tessera.rewards.ask import ask
+from tessera.rewards.ask import ask, refuse_missing
 from tessera.sampling.decode import replay_logp
-from tessera.sampling.sampler import Request, sample
+from tessera.sampling.sampler import Request, concatenate, sample
 from tessera.tensors import Rollouts, Scores, TextBatch
 from tessera.types import Prompt, View
 
@@ -31,20 +32,117 @@ def group_requests(prompts: Sequence[Prompt], group: int) -> list[Request]:
     return wanted
 
 
-def draw_groups(
-    context: Context, prompts: Sequence[Prompt], group: int, view: View, *, seed: int
-) -> Rollouts:
-    """Returns `group` rollouts of each prompt by the policy as it is now."""
-    wanted = group_requests(prompts, group)
-    return sample(context.policy, wanted, view, seed=seed, batch_size=context.batch_size)
+def draw(context: Context, wanted: Sequence[Request], view: View, *, seed: int) -> Rollouts:
+    """Returns the requested rollouts by the policy as it is now."""
+    rollouts = sample(context.policy, wanted, view, seed=seed, batch_size=context.batch_size)
+    context.spend("images", len(rollouts))
+    context.spend("tokens_sampled", rollouts.tokens.numel())
+    return rollouts
 
 
 def judge(context: Context, prompts: Sequence[Prompt], rollouts: Rollouts) -> Scores:
     """Returns the scores of the rollouts' pictures; `prompts` has one entry per rollout."""
     with context.phase("decode"):
         images_BHWC = context.policy.decode(rollouts.tokens)
+    context.spend("reward_calls", len(rollouts))
     with context.phase("reward"):
         return ask(context.reward, prompts, images_BHWC)
+
+
+def diversity(tokens_BT: Int[Tensor, "B T"], group: int) -> Float[Tensor, " P"]:
+    """Returns, for each prompt, the share of tokens in which two of its rollouts differ, over all pairs.
+
+    Mosaic's blank patches are alike in all pictures, so what tells is how it changes, not how large it is.
+    """
+    pairs = group * (group - 1)
+    shares = []
+    for tokens_GT in tokens_BT.split(group):  # one prompt at a time: G x G x T is dear for all of them
+        differ = (tokens_GT[:, None] != tokens_GT[None]).float().mean(dim=2).sum()
+        shares.append(differ / pairs)
+    return torch.stack(shares)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Groups:
+    """What a round of drawing gave: this process's rollouts, and the rewards of all processes."""
+
+    rollouts: Rollouts  # this process's, groups side by side
+    share: range  # which of the P groups they are
+    reward_PG: Float64[Tensor, "P G"]  # of all processes
+    contrast_P: Bool[Tensor, " P"]  # two known rewards of the group differ
+    diversity: float  # mean over groups; see `diversity`
+    images: int  # sampled, by all processes
+    missing: int  # pictures without a reward; counts here are over all that was sampled
+    flat: int  # groups of equal rewards
+    replaced: int  # flat groups in whose place others were drawn
+
+    def mine(self, value_PG: Shaped[Tensor, "P ..."]) -> Shaped[Tensor, "M ..."]:
+        """Returns this process's groups of a tensor that has all of them."""
+        return value_PG[self.share.start : self.share.stop]
+
+    def metrics(self) -> dict[str, float]:
+        """Returns what the line of a step says of the round."""
+        return {
+            "reward": torch.nanmean(self.reward_PG).item(),
+            "reward_std": reward_spread(self.reward_PG),
+            "diversity": self.diversity,
+            "missing": self.missing,
+            "zero_variance_groups": self.flat,
+            "empty_groups": group_advantages(self.reward_PG, "centred").empty_groups,
+            "replaced_groups": self.replaced,
+        }
+
+
+def draw_groups(
+    context: Context, stream: Sequence[Prompt], view: View, *, count: int, group: int, seed: int
+) -> Groups:
+    """Returns `count` groups, drawn by the policy as it is now and judged, each on one process.
+
+    The stream holds `count` prompts and, behind them, as many for every time that flat groups may be
+    replaced: prompt `place + count` stands in for a flat one at `place`, and so on while the stream lasts.
+    """
+    wanted, share = group_requests(stream, group), context.peers.share(count)
+    chosen = list(share)  # the place in the stream of each of this process's groups
+    made: dict[int, Rollouts] = {}  # by number within the share
+    reward_MG = torch.full((len(share), group), torch.nan, dtype=torch.float64)
+    todo, images, missing, flat, replaced = list(range(len(share))), 0, 0, 0, 0
+    behind = count  # where the next stand-ins are
+    while True:
+        if todo:
+            places = [chosen[number] for number in todo]
+            asked = [wanted[place * group + sample] for place in places for sample in range(group)]
+            with context.phase("sample"):
+                rollouts = draw(context, asked, view, seed=seed)
+            scores = judge(context, [stream[place] for place in places for _ in range(group)], rollouts)
+            missing += refuse_missing(scores, context.max_missing, context.reward.name)
+            images += len(rollouts)
+            reward_MG[todo] = scores.value_B.view(-1, group)
+            made |= {n: rollouts.rows(i * group, (i + 1) * group) for i, n in enumerate(todo)}
+        reward_PG = context.peers.gather(reward_MG)
+        judged = group_advantages(reward_PG, "centred")
+        flat += judged.zero_variance_groups
+        without = [place for place in range(count) if not judged.contrast_P[place]]
+        if not without or behind >= len(stream):
+            break
+        replaced += len(without)
+        todo = [place - share.start for place in without if place in share]
+        for number in todo:
+            chosen[number] = behind + share.start + number
+        behind += count
+    rollouts = concatenate([made[number] for number in range(len(share))])
+    diversity_P = context.peers.gather(diversity(rollouts.tokens, group))
+    images, missing = context.peers.add(torch.tensor([images, missing])).tolist()
+    return Groups(
+        rollouts=rollouts,
+        share=share,
+        reward_PG=reward_PG,
+        contrast_P=judged.contrast_P,
+        diversity=diversity_P.mean().item(),
+        images=images,
+        missing=missing,
+        flat=flat,
+        replaced=replaced,
+    )
 
 
 def reward_spread(reward_PG: Float[Tensor, "P G"]) -> float:
@@ -56,12 +154,13 @@ def reward_spread(reward_PG: Float[Tensor, "P G"]) -> float:
 
 @torch.no_grad()
 def replay_in_batches(
-    policy: Policy, text: TextBatch, tokens_BT: Int[Tensor, "B T"], view: View, batch_size: int
+    context: Context, policy: Policy, text: TextBatch, tokens_BT: Int[Tensor, "B T"], view: View
 ) -> Float[Tensor, "B T"]:
     """Returns the log-probabilities of given tokens under the view, so many rows at a time."""
+    context.spend("tokens_scored", tokens_BT.numel() * branches(view))
     rows_B = torch.arange(len(text), device=tokens_BT.device)
     parts = [
         replay_logp(policy, text.rows(index_B), tokens_BT[index_B], view)
-        for index_B in rows_B.split(batch_size)
+        for index_B in rows_B.split(context.batch_size)
     ]
     return torch.cat(parts)

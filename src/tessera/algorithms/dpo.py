@@ -3,14 +3,15 @@
     loss = -log sigmoid(beta h),  h = log-ratio of the chosen rollout - log-ratio of the rejected one
     (arXiv:2305.18290, equation 7)
 
-with the family's variants by TRL's names (docs/objectives.md). The reference is what drew, so the data is
-on-policy at the first step. Pairs store the drawn tokens; nothing is ever encoded from pixels again.
+with the family's variants by TRL's names (docs/objectives.md). The policy draws as it stands when a round
+begins, so the data is on-policy at the round's first step. Pairs store the drawn tokens; nothing is ever
+encoded from pixels again.
 
 Axes: P prompts, G samples per prompt, N pairs, B rows, T tokens.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,18 +22,19 @@ from torch import Tensor
 from tessera.algorithms.base import (
     MAX_REPLAY_GAP,
     Context,
+    Expense,
     LogpView,
+    branches,
     check_gap,
     require_unfiltered,
     trained_view,
 )
-from tessera.algorithms.collecting import group_requests, judge, reward_spread
+from tessera.algorithms.collecting import diversity, reward_spread
+from tessera.algorithms.stages import drawn, judged, parts_of, who_drew
 from tessera.config import config
 from tessera.data.store import RolloutStore
 from tessera.errors import TrainingError, UserError
-from tessera.objective.kl import entropy
 from tessera.objective.pairing import PairIndex, all_pairs, random_pairs, widest_pairs
-from tessera.objective.policy import token_logp
 from tessera.objective.preference import (
     SMOOTHED,
     PairLogp,
@@ -45,10 +47,9 @@ from tessera.objective.reduce import tally
 from tessera.protocols import Policy
 from tessera.rewards.ask import refuse_missing
 from tessera.rng import derive_seed
-from tessera.sampling.decode import replay_distribution, replay_logp
-from tessera.sampling.sampler import concatenate, sample
-from tessera.tensors import LossTerm, Rollouts, Scores, TextBatch
-from tessera.types import Prompt, View
+from tessera.sampling.decode import replay_logp, replay_logp_entropy
+from tessera.tensors import LossTerm, Rollouts, TextBatch
+from tessera.types import View
 
 STORE = "rollouts"
 
@@ -101,13 +102,15 @@ class PairBatch:
     rejected_NT: Int[Tensor, "N T"]
     chosen_logp_NT: Float[Tensor, "N T"]  # as drawn
     rejected_logp_NT: Float[Tensor, "N T"]
+    drawn_by: Literal["reference", "policy", "neither"]  # who stands as it stood when it drew
 
     def __len__(self) -> int:
         return len(self.text)
 
     def select(self, index_N: Int[Tensor, " M"]) -> "PairBatch":
         """Returns the chosen rows, in the order given."""
-        return PairBatch(
+        return replace(
+            self,
             text=self.text.rows(index_N),
             chosen_NT=self.chosen_NT[index_N],
             rejected_NT=self.rejected_NT[index_N],
@@ -122,7 +125,7 @@ class PairBatch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pairs:
-    """All pairs of a run, and the seed of the order in which they are visited."""
+    """All pairs of a round, and the seed of the order in which they are visited."""
 
     batch: PairBatch
     seed: int
@@ -132,7 +135,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class DPO:
-    """The algorithm, for pictures drawn under `view`, in one round of `steps` steps."""
+    """The algorithm, for pictures drawn under `view`, in rounds of `steps` steps."""
 
     settings: DPOConfig
     view: View
@@ -148,91 +151,71 @@ class DPO:
 
     @property
     def steps_per_round(self) -> int:
-        """All steps: what was collected serves the whole run."""
+        """All steps of a round: what it collects is dear, and serves until the next."""
         return self.steps
 
-    def collect(self, context: Context, round_: int) -> Pairs:
+    @property
+    def prompts_per_round(self) -> int:
+        """How many prompts of the stream one collection takes."""
+        return self.settings.prompts
+
+    @property
+    def divided(self) -> Mapping[str, int]:
+        """Pairs, of which every process learns from its share."""
+        return {"pairs_per_step": self.settings.pairs_per_step}
+
+    def reference_share(self, step: int) -> float:  # noqa: ARG002 - every algorithm is asked
+        """Returns 0: the reference stays."""
+        return 0.0
+
+    def collect(self, context: Context, round_: int, *, resumed: bool = False) -> Pairs:
         """Returns the pairs, made stage by stage where the store lacks them."""
-        settings = self.settings
+        settings, reference_digest = self.settings, context.reference.digest()
+        folder = context.folder / STORE / f"round_{round_:03d}"
+        drawer = who_drew(context, folder, resumed=resumed)
         seed = derive_seed("round", context.seed, round_)
-        store = RolloutStore.open(
-            context.folder / STORE,
-            {
-                "prompts": settings.prompts,
-                "group": settings.group,
-                "prompts_per_part": len(self._parts(context)[0]),
-                "seed": seed,
-            },
-            self.view,
-            context.reference.digest(),
-            context.reward.digest(),
-        )
+        header = {
+            "prompts": settings.prompts,
+            "group": settings.group,
+            "prompts_per_part": len(parts_of(settings.prompts, settings.group, context.batch_size)[0]),
+            "seed": seed,
+            "logp_view": settings.logp_view,
+        }
+        if not context.peers.first:
+            context.peers.wait()  # for the first to make the folder
+        store = RolloutStore.open(folder, header, self.view, drawer, context.reward.digest())
+        if context.peers.first:
+            context.peers.wait()
         prompts = context.prompts(round_ * settings.prompts, settings.prompts)
-        rollouts = self._draw(context, store, prompts, seed)
-        scores = self._score(context, store, len(prompts))
+        rollouts = drawn(context, store, prompts, settings.group, self.view, seed=seed, resumed=resumed)
+        scores = judged(context, store, settings.prompts, settings.group)
         missing = refuse_missing(scores, context.max_missing, context.reward.name)
         reward_PG = scores.value_B.view(settings.prompts, settings.group)
         index = self._pair(reward_PG, seed)
-        rows = store.read_pairs()
-        if rows is None:
+        if context.peers.first and store.read_pairs() is None:
             store.write_pairs(index, prompts, reward_PG)
-            rows = store.read_pairs() or []
+        context.peers.wait()
+        rows = store.read_pairs() or []
         if len(rows) < settings.pairs_per_step:
             raise TrainingError(
                 f"{len(rows)} pairs of {settings.prompts} prompts are fewer than pairs_per_step="
                 f"{settings.pairs_per_step}; draw more prompts, or lower the margin or pairs_per_step"
             )
         return Pairs(
-            batch=_pair_batch(context.policy, rollouts, rows),
+            batch=_pair_batch(
+                context.policy, rollouts, rows, "reference" if drawer == reference_digest else "policy"
+            ),
             seed=seed,
             images=len(rollouts),
             metrics={
                 "reward": torch.nanmean(reward_PG).item(),
                 "reward_std": reward_spread(reward_PG),
+                "diversity": diversity(rollouts.tokens, settings.group).mean().item(),
                 "missing": missing,
                 "zero_variance_groups": index.no_contrast_groups,
                 "empty_groups": index.empty_groups,
                 "pairs": len(rows),
             },
-        )
-
-    def _parts(self, context: Context) -> list[range]:
-        """Returns the prompts of each part: about as many rollouts as are made at once."""
-        size = max(1, context.batch_size // self.settings.group)
-        return [
-            range(first, min(first + size, self.settings.prompts))
-            for first in range(0, self.settings.prompts, size)
-        ]
-
-    def _draw(self, context: Context, store: RolloutStore, prompts: Sequence[Prompt], seed: int) -> Rollouts:
-        # The reference draws: where a run goes on, the policy is no longer the one that the pairs are of.
-        group = self.settings.group
-        wanted = group_requests(prompts, group)
-        made, parts = [], self._parts(context)
-        with context.phase("sample"):
-            for part, places in enumerate(parts):
-                rows = slice(places.start * group, places.stop * group)
-                if not store.has_rollouts(part):
-                    rollouts = sample(
-                        context.reference, wanted[rows], self.view, seed=seed, batch_size=context.batch_size
-                    )
-                    store.write_rollouts(part, [prompts[p] for p in places for _ in range(group)], rollouts)
-                made.append(store.read_rollouts(part)[1])
-                context.on_progress("sampling", places.stop, len(prompts))
-        return concatenate(made)
-
-    def _score(self, context: Context, store: RolloutStore, prompts: int) -> Scores:
-        made = []
-        for part, places in enumerate(self._parts(context)):
-            if not store.has_scores(part):
-                asked, rollouts = store.read_rollouts(part)
-                store.write_scores(part, judge(context, asked, rollouts))
-            made.append(store.read_scores(part))
-            context.on_progress("scoring", places.stop, prompts)
-        return Scores(
-            value_B=torch.cat([scores.value_B for scores in made]),
-            reasons=tuple(reason for scores in made for reason in scores.reasons),
-            digest=context.reward.digest(),
         )
 
     def _pair(self, reward_PG: Float[Tensor, "P G"], seed: int) -> PairIndex:
@@ -246,24 +229,31 @@ class DPO:
             case "all":
                 return all_pairs(reward_PG, margin=margin)
 
-    def batch(self, collected: Pairs, step: int) -> PairBatch:
+    def batch(self, context: Context, collected: Pairs, step: int) -> PairBatch:
         """Returns the step's pairs: each pair once before any comes again, every time in another order."""
-        count, size = len(collected.batch), self.settings.pairs_per_step
-        places = range(step * size, (step + 1) * size)
+        count, size, within = len(collected.batch), self.settings.pairs_per_step, step % self.steps
+        mine = context.peers.share(size)
+        places = range(within * size + mine.start, within * size + mine.stop)
         order = {epoch: _permutation(collected.seed, epoch, count) for epoch in {p // count for p in places}}
         index = [int(order[place // count][place % count]) for place in places]
-        return collected.batch.select(torch.tensor(index, device=collected.batch.chosen_NT.device))
+        batch = collected.batch.select(torch.tensor(index, device=collected.batch.chosen_NT.device))
+        moved = batch.drawn_by == "policy" and within > 0
+        return replace(batch, drawn_by="neither") if moved else batch
 
     def count(self, batch: PairBatch) -> Float[Tensor, ""]:
         """Returns the number of pairs."""
         return torch.tensor(float(len(batch)), device=batch.chosen_NT.device)
 
+    def expenses(self, batch: PairBatch) -> Mapping[Expense, int]:
+        """Returns the tokens of both rollouts of each pair that policy and reference replay."""
+        tokens = 2 * batch.chosen_NT.numel() * branches(self.trained_view)
+        return {"tokens_trained": tokens, "tokens_scored": tokens}
+
     def loss(self, policy: Policy, reference: Policy, batch: PairBatch) -> LossTerm:
         """Returns the preference loss, plus the chosen rollout's likelihood if it is weighted."""
         settings, view = self.settings, self.trained_view
         text, tokens_BT = batch.text.cat(batch.text), torch.cat([batch.chosen_NT, batch.rejected_NT])
-        logp_BTV = replay_distribution(policy, text, tokens_BT, view)
-        logp_BT = token_logp(logp_BTV, tokens_BT)
+        logp_BT, entropy_BT = replay_logp_entropy(policy, text, tokens_BT, view)
         with torch.no_grad():
             ref_logp_BT = replay_logp(reference, text, tokens_BT, view)
         chosen_N, rejected_N = logp_BT.sum(dim=1).chunk(2)
@@ -288,11 +278,12 @@ class DPO:
             loss_N = loss_N + settings.sft_weight * sft(pairs)
         metrics = {
             **preference_metrics(settings.loss_type, pairs, beta=settings.beta),
-            "entropy": tally(entropy(logp_BTV.detach())),
+            "entropy": tally(entropy_BT),
         }
-        if view == self.view:  # the reference drew, so its replay is held against what it drew at every step
+        if view == self.view and batch.drawn_by != "neither":
             drawn_BT = torch.cat([batch.chosen_logp_NT, batch.rejected_logp_NT])
-            metrics["sample_replay_gap"] = tally((ref_logp_BT - drawn_BT).abs())
+            again_BT = ref_logp_BT if batch.drawn_by == "reference" else logp_BT
+            metrics["sample_replay_gap"] = tally((again_BT - drawn_BT).abs())
         return LossTerm(sum=loss_N.sum(), count=self.count(batch).to(loss_N), metrics=metrics)
 
     def check(self, metrics: Mapping[str, float]) -> None:
@@ -304,7 +295,12 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=derive_seed("order", seed, epoch))).permutation(count)
 
 
-def _pair_batch(policy: Policy, rollouts: Rollouts, rows: Sequence[Mapping[str, Any]]) -> PairBatch:
+def _pair_batch(
+    policy: Policy,
+    rollouts: Rollouts,
+    rows: Sequence[Mapping[str, Any]],
+    drawn_by: Literal["reference", "policy"],
+) -> PairBatch:
     """Returns the pairs' rollouts, on the policy's device."""
     chosen_N = torch.tensor([row["chosen_row"] for row in rows])
     rejected_N = torch.tensor([row["rejected_row"] for row in rows])
@@ -316,4 +312,5 @@ def _pair_batch(policy: Policy, rollouts: Rollouts, rows: Sequence[Mapping[str, 
         rejected_NT=rollouts.tokens[rejected_N].to(device),
         chosen_logp_NT=rollouts.logp[chosen_N].to(device),
         rejected_logp_NT=rollouts.logp[rejected_N].to(device),
+        drawn_by=drawn_by,
     )

@@ -22,18 +22,19 @@ from torch import Tensor
 from tessera.algorithms.base import (
     MAX_REPLAY_GAP,
     Context,
+    Expense,
     LogpView,
+    branches,
     check_gap,
     require_unfiltered,
     trained_view,
 )
-from tessera.algorithms.collecting import draw_groups, judge, replay_in_batches, reward_spread
+from tessera.algorithms.collecting import draw_groups, replay_in_batches
 from tessera.config import config
 from tessera.errors import UserError
 from tessera.objective.advantage import AdvantageKind, group_advantages
-from tessera.objective.kl import KLKind, entropy, token_kl
-from tessera.objective.policy import token_logp
-from tessera.objective.reduce import tally, token_weights, uniform_weighting
+from tessera.objective.kl import KLKind, penalised_reward, token_kl, with_ratio
+from tessera.objective.reduce import TokenWeighting, tally, token_weights, uniform_weighting
 from tessera.objective.surrogate import (
     CLIP,
     CLIP_SEQUENCE,
@@ -43,10 +44,10 @@ from tessera.objective.surrogate import (
     aggregate_count,
     surrogate,
 )
+from tessera.plugins import check_name, load_named
 from tessera.protocols import Policy
-from tessera.rewards.ask import refuse_missing
 from tessera.rng import derive_seed
-from tessera.sampling.decode import replay_distribution, replay_logp
+from tessera.sampling.decode import replay_logp, replay_logp_entropy
 from tessera.tensors import LossTerm, TextBatch
 from tessera.types import View
 
@@ -59,32 +60,53 @@ class GRPOConfig:
     prompts_per_step: int = 8  # P
     group: int = 8  # G
     updates: int = 1  # mu, optimizer steps per collected batch
+    # Groups whose rewards are all equal. keep: advantage 0, still in the count and under the KL pull (TRL);
+    # drop: out of loss and count; resample: other prompts in their place, at most `resamples` times, and
+    # what is flat even then is dropped (DAPO's dynamic sampling, arXiv:2503.14476, section 3.2, bounded).
+    flat_groups: Literal["keep", "drop", "resample"] = "keep"
+    resamples: int = 3  # of `resample`
     loss_type: LossType = "grpo"
     level: Level = "token"  # of the importance ratio; "sequence" is GSPO
     clip: tuple[float, float] | None = None  # (below, above) 1; unset: the published one of the loss type
     advantage: AdvantageKind = "grpo"
     kl: KLKind = "k3"
     kl_weight: float = 0.01  # 0 is off; KL is measured all the same
+    kl_in: Literal["loss", "reward"] = "loss"  # reward: summed over a picture, and taken off its reward
+    kl_ratio: bool = False  # in the loss, times the importance ratio (objective/kl.py says what changes)
     entropy_bonus: float = 0.0
+    token_weights: str = "uniform"  # or module:function, a `TokenWeighting` (objective/reduce.py)
     logp_view: LogpView = "guided"
     max_replay_gap: float = MAX_REPLAY_GAP
 
     def __post_init__(self) -> None:
         if self.group < 2:
             raise UserError(f"a group needs two pictures or more to compare, got group={self.group}")
-        for name in ("prompts_per_step", "updates"):
+        for name in ("prompts_per_step", "updates", "resamples"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be 1 or more, got {getattr(self, name)}")
-        if self.kl == "k1" and self.kl_weight:
-            raise UserError("k1 as a loss has no gradient in expectation; use k2 or k3, or kl_weight=0")
+        if self.kl == "k1" and self.kl_weight and self.kl_in == "loss" and not self.kl_ratio:
+            raise UserError(
+                "k1 as a loss has no gradient in expectation; use k2 or k3, kl_ratio=true, kl_in=reward or "
+                "kl_weight=0"
+            )
+        if self.kl_ratio and self.kl_in == "reward":
+            raise UserError("kl_ratio corrects the KL in the loss; leave it off with kl_in=reward")
         if self.kl_weight < 0:
             raise UserError(f"kl_weight must be 0 (off) or more, got {self.kl_weight}")
+        if self.token_weights != "uniform":
+            check_name(self.token_weights, "a token weighting")
 
     def bounds(self) -> tuple[float, float]:
         """Returns how far below and above 1 the ratio may go."""
         if self.clip is not None:
             return self.clip
         return CLIP_SEQUENCE if self.level == "sequence" else CLIP[self.loss_type]
+
+    def weighting(self) -> TokenWeighting:
+        """Returns the function that weighs tokens."""
+        if self.token_weights == "uniform":
+            return uniform_weighting
+        return load_named(self.token_weights, "the token weighting")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,15 +119,11 @@ class TokenBatch:
     advantage_B: Float[Tensor, " B"]
     weight_BT: Float[Tensor, "B T"]  # 0 where the reward is missing
     fresh: bool  # the policy is still the one that drew
+    images: int  # sampled by all processes, those of replaced groups included
     metrics: Mapping[str, float]
 
     def __len__(self) -> int:
         return len(self.text)
-
-    @property
-    def images(self) -> int:
-        """How many pictures were sampled."""
-        return len(self)
 
     def rows(self, start: int, stop: int) -> "TokenBatch":
         """Returns these rows as a batch."""
@@ -140,45 +158,82 @@ class GRPO:
         """How many optimizer steps one collection feeds."""
         return self.settings.updates
 
-    def collect(self, context: Context, round_: int) -> TokenBatch:
+    @property
+    def prompts_per_round(self) -> int:
+        """How many prompts of the stream one collection takes, or keeps free for resampling."""
+        return self.settings.prompts_per_step * self._attempts
+
+    @property
+    def _attempts(self) -> int:
+        return 1 + self.settings.resamples if self.settings.flat_groups == "resample" else 1
+
+    @property
+    def divided(self) -> Mapping[str, int]:
+        """Prompts, as a group is never cut."""
+        return {"prompts_per_step": self.settings.prompts_per_step}
+
+    def reference_share(self, step: int) -> float:  # noqa: ARG002 - every algorithm is asked
+        """Returns 0: the reference stays."""
+        return 0.0
+
+    def collect(self, context: Context, round_: int, *, resumed: bool = False) -> TokenBatch:
         """Returns the rollouts of the round's prompts, with advantages and log-probabilities as drawn."""
-        count, group = self.settings.prompts_per_step, self.settings.group
-        prompts = context.prompts(round_ * count, count)
-        with context.phase("sample"):
+        if resumed:
+            raise ValueError("a round of GRPO is not resumed: what it learns from was never written down")
+        settings = self.settings
+        groups = draw_groups(
+            context,
+            context.prompts(round_ * self.prompts_per_round, self.prompts_per_round),
+            self.view,
+            count=settings.prompts_per_step,
+            group=settings.group,
             # A prompt that comes again in another round gets other pictures: the round is in the seed.
-            rollouts = draw_groups(
-                context, prompts, group, self.view, seed=derive_seed("round", context.seed, round_)
-            )
-        scores = judge(context, [prompt for prompt in prompts for _ in range(group)], rollouts)
-        missing = refuse_missing(scores, context.max_missing, context.reward.name)
-        reward_PG = scores.value_B.view(count, group)
-        advantages = group_advantages(reward_PG, self.settings.advantage)
-        text = context.policy.tokenize(rollouts.prompts)
+            seed=derive_seed("round", context.seed, round_),
+        )
+        text = context.policy.tokenize(groups.rollouts.prompts)
         device = text.ids.device
-        tokens_BT, logp_BT = rollouts.tokens.to(device), rollouts.logp.to(device)
+        tokens_BT, logp_BT = groups.rollouts.tokens.to(device), groups.rollouts.logp.to(device)
         if self.trained_view != self.view:
             with context.phase("replay"):
-                logp_BT = replay_in_batches(
-                    context.policy, text, tokens_BT, self.trained_view, context.batch_size
-                )
-        mask_BT = advantages.valid_PG.reshape(-1, 1).expand_as(logp_BT).to(device)
+                logp_BT = replay_in_batches(context, context.policy, text, tokens_BT, self.trained_view)
+        reward_PG = groups.reward_PG
+        if settings.kl_weight and settings.kl_in == "reward":
+            with context.phase("replay"):
+                reward_PG = self._penalised(context, text, tokens_BT, logp_BT, reward_PG)
+        # Every process sees all rewards: some baselines, and all counts, are those of the whole batch.
+        advantages = group_advantages(reward_PG, settings.advantage)
+        valid_PG = advantages.valid_PG
+        if settings.flat_groups != "keep":
+            valid_PG = valid_PG & groups.contrast_P[:, None]
+        mask_BT = groups.mine(valid_PG).reshape(-1, 1).expand_as(logp_BT).to(device)
         return TokenBatch(
             text=text,
             tokens_BT=tokens_BT,
             old_logp_BT=logp_BT,
-            advantage_B=advantages.advantage_PG.flatten().to(logp_BT),
-            weight_BT=token_weights(uniform_weighting, tokens_BT, logp_BT, mask_BT),
+            advantage_B=groups.mine(advantages.advantage_PG).flatten().to(logp_BT),
+            weight_BT=token_weights(settings.weighting(), tokens_BT, logp_BT, mask_BT),
             fresh=True,
-            metrics={
-                "reward": torch.nanmean(reward_PG).item(),
-                "reward_std": reward_spread(reward_PG),
-                "missing": missing,
-                "zero_variance_groups": advantages.zero_variance_groups,
-                "empty_groups": advantages.empty_groups,
-            },
+            images=groups.images,
+            metrics=groups.metrics(),
         )
 
-    def batch(self, collected: TokenBatch, step: int) -> TokenBatch:
+    def _penalised(
+        self,
+        context: Context,
+        text: TextBatch,
+        tokens_BT: Int[Tensor, "B T"],
+        logp_BT: Float[Tensor, "B T"],
+        reward_PG: Float[Tensor, "P G"],
+    ) -> Float[Tensor, "P G"]:
+        """Returns everybody's rewards less the weighted KL of each picture."""
+        ref_logp_BT = replay_in_batches(context, context.reference, text, tokens_BT, self.trained_view)
+        kl_BT = token_kl(self.settings.kl, logp_BT, ref_logp_BT).cpu()
+        nothing_B = torch.zeros(len(kl_BT), dtype=reward_PG.dtype)
+        whole_BT = torch.ones_like(kl_BT, dtype=torch.bool)
+        penalty_B = penalised_reward(nothing_B, kl_BT, whole_BT, self.settings.kl_weight)
+        return reward_PG + context.peers.gather(penalty_B).view_as(reward_PG)
+
+    def batch(self, context: Context, collected: TokenBatch, step: int) -> TokenBatch:  # noqa: ARG002 - every algorithm is asked the same way
         """Returns the whole collection, each time."""
         return replace(collected, fresh=step % self.settings.updates == 0)
 
@@ -186,12 +241,18 @@ class GRPO:
         """Returns the rows or tokens that count."""
         return aggregate_count(self.settings.loss_type, batch.weight_BT)
 
+    def expenses(self, batch: TokenBatch) -> Mapping[Expense, int]:
+        """Returns the tokens that policy and reference replay."""
+        tokens = batch.tokens_BT.numel() * branches(self.trained_view)
+        return {"tokens_trained": tokens, "tokens_scored": tokens}
+
     def loss(self, policy: Policy, reference: Policy, batch: TokenBatch) -> LossTerm:
         """Returns the surrogate plus the KL pull, less the entropy bonus, as the loss type averages them."""
         settings, view = self.settings, self.trained_view
         mask_BT = batch.weight_BT > 0
-        logp_BTV = replay_distribution(policy, batch.text, batch.tokens_BT, view)
-        logp_BT = token_logp(logp_BTV, batch.tokens_BT)
+        logp_BT, entropy_BT = replay_logp_entropy(
+            policy, batch.text, batch.tokens_BT, view, entropy_gradient=settings.entropy_bonus > 0
+        )
         with torch.no_grad():
             ref_logp_BT = replay_logp(reference, batch.text, batch.tokens_BT, view)
         low, high = settings.bounds()
@@ -206,10 +267,11 @@ class GRPO:
             level=settings.level,
         )
         value_BT = terms.loss_BT
-        if settings.kl_weight:
-            value_BT = value_BT + settings.kl_weight * token_kl(settings.kl, logp_BT, ref_logp_BT)
-        # Without a bonus the entropy is only looked at, and its graph over V codes would be dear.
-        entropy_BT = entropy(logp_BTV if settings.entropy_bonus else logp_BTV.detach())
+        if settings.kl_weight and settings.kl_in == "loss":
+            kl_BT = token_kl(settings.kl, logp_BT, ref_logp_BT)
+            if settings.kl_ratio:
+                kl_BT = with_ratio(kl_BT, terms.ratio_BT)
+            value_BT = value_BT + settings.kl_weight * kl_BT
         if settings.entropy_bonus:
             value_BT = value_BT - settings.entropy_bonus * entropy_BT
         total = aggregate(settings.loss_type, value_BT, batch.weight_BT, length=value_BT.shape[1])

@@ -52,12 +52,18 @@ def chunked_logp_entropy(
     tokens_N: Int[Tensor, " N"],
     view: View,
     chunk: int = CHUNK,
+    *,
+    entropy_gradient: bool = True,
 ) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-    """Returns the log-probability of each token and the entropy of the distribution it was drawn from."""
+    """Returns the log-probability of each token and the entropy of the distribution it was drawn from.
+
+    An entropy that is only looked at needs no gradient.
+    """
 
     def rows(features_CD: Tensor, tokens_C: Tensor) -> Tensor:
         logp_CV = log_distribution(head(features_CD), view)
-        return torch.stack([_entry(logp_CV, tokens_C), entropy(logp_CV)])
+        entropy_C = entropy(logp_CV if entropy_gradient else logp_CV.detach())
+        return torch.stack([_entry(logp_CV, tokens_C), entropy_C])
 
     logp_N, entropy_N = torch.cat(_over_chunks(rows, features_ND, tokens_N, chunk), dim=1)
     return logp_N, entropy_N

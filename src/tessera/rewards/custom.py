@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +11,8 @@ from numpy import ndarray
 
 from tessera.config import config
 from tessera.config import digest as config_digest
-from tessera.errors import RewardError, UserError
+from tessera.errors import RewardError
+from tessera.plugins import check_name, load_named
 from tessera.tensors import Scores
 from tessera.types import Prompt
 
@@ -32,9 +32,7 @@ class CustomReward:
     function: str
 
     def __post_init__(self) -> None:
-        module, _, name = self.function.partition(":")
-        if not module or not name.isidentifier():
-            raise UserError(f"a custom reward is named module:function, got {self.function!r}")
+        check_name(self.function, "a custom reward")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +68,4 @@ class FunctionReward:
 
 def load_function(settings: CustomReward) -> FunctionReward:
     """Returns the reward that the settings name, its module imported."""
-    place, _, name = settings.function.partition(":")
-    try:
-        module = import_module(place)
-    except ModuleNotFoundError as error:
-        # A module that is there but lacks one of its own imports keeps its own error.
-        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
-            raise
-        raise RewardError(
-            f"there is no module {error.name!r} for the reward {settings.function!r}; install it, or put its "
-            "folder on PYTHONPATH"
-        ) from error
-    function = vars(module).get(name)
-    if not callable(function):
-        raise RewardError(f"{place} has no function {name!r}, which the reward {settings.function!r} names")
-    return FunctionReward(settings, function)
+    return FunctionReward(settings, load_named(settings.function, "the reward"))

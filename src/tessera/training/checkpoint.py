@@ -2,6 +2,7 @@
 
     step_000040/policy.json, model.safetensors   the policy, in float32: no rounding on the way
                 optimizer.safetensors            AdamW's moments, by parameter name
+                reference.safetensors            where the reference has moved: its weights
                 state.json                       how far the run is, and what it must agree with
                 COMPLETE                         size and hash of every file above, written last
 
@@ -31,6 +32,7 @@ from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.storage import full_disk_told, write_json
 
 OPTIMIZER = "optimizer.safetensors"
+REFERENCE = "reference.safetensors"
 STATE = "state.json"
 
 Named = Iterable[tuple[str, Parameter]]
@@ -43,12 +45,22 @@ class RunState:
     step: int  # optimizer steps taken
     images: int  # pictures sampled for training
     seconds: float  # spent, over all sittings
-    reference_digest: str
+    reference_digest: str  # of the policy that the run started from
     config_digest: str
 
 
-def save_checkpoint(run: Path, policy: MosaicPolicy, optimizer: Optimizer, state: RunState) -> Path:
-    """Writes the checkpoint of the state's step; returns its folder. Refuses weights that are no numbers."""
+def save_checkpoint(
+    run: Path,
+    policy: MosaicPolicy,
+    optimizer: Optimizer,
+    state: RunState,
+    *,
+    moved_reference: MosaicPolicy | None = None,
+) -> Path:
+    """Writes the checkpoint of the state's step; returns its folder. Refuses weights that are no numbers.
+
+    A reference is written only where it is no longer the policy that the run started from.
+    """
     for name, parameter in policy.trainable():
         if not torch.isfinite(parameter).all():
             raise TrainingError(
@@ -63,6 +75,9 @@ def save_checkpoint(run: Path, policy: MosaicPolicy, optimizer: Optimizer, state
                 shutil.rmtree(leftover)
         save_policy(policy, work, torch.float32)
         save_file(_optimizer_tensors(optimizer, policy.trainable()), work / OPTIMIZER)
+        if moved_reference is not None:
+            weights = {name: tensor.detach().cpu() for name, tensor in moved_reference.trainable()}
+            save_file(weights, work / REFERENCE)
         write_json(work / STATE, asdict(state))
         files = sorted(path for path in work.iterdir() if path.is_file())
         write_json(work / COMPLETE, {path.name: _fingerprint(path) for path in files})
@@ -97,6 +112,21 @@ def load_optimizer(folder: Path, optimizer: Optimizer, named: Named) -> None:
             key: tensor if tensor.ndim == 0 else tensor.to(parameter.device)
             for key, tensor in entries.items()
         }
+
+
+@torch.no_grad()
+def load_reference(folder: Path, reference: MosaicPolicy) -> bool:
+    """Puts the weights of a checkpoint's moved reference into it; returns whether there were any."""
+    path = folder / REFERENCE
+    if not path.exists():
+        return False
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise _broken(folder, REFERENCE) from error
+    for name, parameter in reference.trainable():
+        parameter.copy_(tensors[name])
+    return True
 
 
 def resume_point(run: Path, *, reference_digest: str, config_digest: str) -> Path | None:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tessera.algorithms.dpo import DPOConfig
 from tessera.algorithms.grpo import GRPOConfig
+from tessera.algorithms.iterated import IteratedConfig
 from tessera.config import config
 from tessera.errors import UserError
 from tessera.rewards.load import RewardConfig
@@ -59,6 +60,7 @@ class RunConfig:
     recipe: str  # where the values come from
     policy: str = "mosaic"  # what is trained, and the reference
     algorithm: AlgorithmConfig
+    iterated: IteratedConfig | None = None  # rounds around the algorithm; unset: one, its reference kept
     reward: RewardConfig = MetricReward()
     max_missing: float = 0.1  # share of missing rewards above which a round fails
     prompts: str = "mosaic-id"  # the source of training prompts, as in --benchmark; its train split
@@ -79,9 +81,18 @@ class RunConfig:
         if not 0 <= self.max_missing <= 1:
             raise UserError(f"max_missing is a share in [0, 1], got {self.max_missing}")
         updates = self.algorithm.updates if isinstance(self.algorithm, GRPOConfig) else 1
-        for name in ("steps", "checkpoint_every"):
-            if getattr(self, name) % updates:
+        rounds = self.iterated.rounds if self.iterated else 1
+        if self.steps % rounds:
+            raise UserError(f"steps={self.steps} must be a multiple of iterated.rounds={rounds}")
+        for name, value in (("steps", self.steps // rounds), ("checkpoint_every", self.checkpoint_every)):
+            if value % updates:
+                of_a_round = " of a round" if rounds > 1 and name == "steps" else ""
                 raise UserError(
-                    f"{name}={getattr(self, name)} must be a multiple of updates={updates}: a round of GRPO "
+                    f"{name}{of_a_round}={value} must be a multiple of updates={updates}: what GRPO collects "
                     "is not cut in two"
                 )
+
+    @property
+    def round_steps(self) -> int:
+        """How many steps a round has."""
+        return self.steps // (self.iterated.rounds if self.iterated else 1)

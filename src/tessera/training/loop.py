@@ -10,8 +10,11 @@ from torch.optim import Optimizer
 
 from tessera.algorithms.base import Algorithm, Context
 from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.policies.reference import move
 from tessera.training.checkpoint import RunState, save_checkpoint
 from tessera.training.config import RunConfig
+from tessera.training.distributed import Team
+from tessera.training.ledger import Ledger, write_entry
 from tessera.training.metrics import OnStep, Stopwatch, write_line
 from tessera.training.update import set_rate, update
 from tessera.training.watch import Watch, due
@@ -24,11 +27,14 @@ class Run:
     settings: RunConfig
     folder: Path
     policy: MosaicPolicy
+    reference: MosaicPolicy
     algorithm: Algorithm
     context: Context
+    team: Team
     optimizer: Optimizer
     watch: Watch
     stopwatch: Stopwatch
+    ledger: Ledger
     autocast: Callable[[], AbstractContextManager[Any]]
     state: RunState
 
@@ -36,45 +42,75 @@ class Run:
 def train(run: Run, on_step: OnStep) -> RunState:
     """Trains until the last step; returns the state that the last checkpoint holds."""
     settings, algorithm, context, watch = run.settings, run.algorithm, run.context, run.settings.watch
-    parameters = [parameter for _, parameter in run.policy.trainable()]
     state, steps, collected = run.state, run.settings.steps, None
     if state.step == 0:
-        run.watch.measure(run.policy, run.folder, 0)
-        run.watch.film(run.policy, run.folder, 0)
+        look(run, 0, measure=True, film=True)
         run.stopwatch.lap()
     while state.step < steps:
         round_, within = divmod(state.step, algorithm.steps_per_round)
+        if within == 0 and (share := algorithm.reference_share(state.step)):
+            move(run.reference, run.policy, share)
         images = 0
         if collected is None or within == 0:
-            collected = algorithm.collect(context, round_)
+            run.team.refresh(run.policy, context.policy)
+            collected = algorithm.collect(context, round_, resumed=within > 0)
             images = collected.images if within == 0 else 0
-        batch = algorithm.batch(collected, state.step)
+        batch = algorithm.batch(context, collected, state.step)
         rate = settings.optimizer.rate(state.step, steps)
         set_rate(run.optimizer, rate)
         with run.stopwatch.phase("update"):
             metrics = update(
                 run.optimizer,
-                parameters,
+                [parameter for _, parameter in run.policy.trainable()],
                 batch,
-                lambda rows: algorithm.loss(run.policy, context.reference, rows),
+                lambda rows: algorithm.loss(run.policy, run.reference, rows),
                 algorithm.count(batch),
+                team=run.team,
                 micro_batch=settings.micro_batch,
                 max_grad_norm=settings.optimizer.max_grad_norm,
                 autocast=run.autocast,
                 check=algorithm.check,
             )
+        for what, amount in algorithm.expenses(batch).items():
+            run.ledger.spend(what, amount)
         step, total = state.step + 1, state.images + images
         row: dict[str, Any] = {"step": step, "lr": rate, "images": images, "images_total": total}
-        row |= {**collected.metrics, **metrics}
-        if due(step, watch.every, steps):
-            with run.stopwatch.phase("held_out"):
-                row["held_out"] = run.watch.measure(run.policy, run.folder, step)
-        if due(step, watch.film_every, steps):
-            with run.stopwatch.phase("film"):
-                run.watch.film(run.policy, run.folder, step)
-        row |= run.stopwatch.lap()
-        state = replace(state, step=step, images=total, seconds=state.seconds + row["seconds"])
-        on_step(write_line(run.folder, row))
-        if due(step, settings.checkpoint_every, steps):
-            save_checkpoint(run.folder, run.policy, run.optimizer, state)
+        row |= {**collected.metrics, **metrics, "logp_view": settings.algorithm.logp_view}
+        row |= look(run, step, measure=due(step, watch.every, steps), film=due(step, watch.film_every, steps))
+        clock = run.stopwatch.lap()
+        state = replace(state, step=step, images=total, seconds=state.seconds + clock["seconds"])
+        entry = run.ledger.entry(run.team, step, clock)
+        if run.team.first:
+            write_entry(run.folder, entry)
+            on_step(write_line(run.folder, row | clock))
+        if due(step, settings.checkpoint_every, steps) or step % settings.round_steps == 0:
+            keep(run, state)
     return state
+
+
+def look(run: Run, step: int, *, measure: bool, film: bool) -> dict[str, Any]:
+    """Measures on validation prompts and draws the film strip, as asked; returns what the line says of it."""
+    row: dict[str, Any] = {}
+    if measure or film:
+        run.team.refresh(run.policy, run.context.policy)
+    if measure:
+        with run.stopwatch.phase("held_out"):
+            row["held_out"] = run.watch.measure(run.context.policy, run.folder, step)
+    if film:
+        with run.stopwatch.phase("film"):
+            run.watch.film(run.context.policy, run.folder, step)
+    return row
+
+
+def keep(run: Run, state: RunState) -> None:
+    """Writes a checkpoint."""
+    iterated = run.settings.iterated
+    # Before the second round the reference is what the run started from.
+    moved = iterated is not None and iterated.share() > 0 and state.step > run.settings.round_steps
+    save_checkpoint(
+        run.folder,
+        run.policy,
+        run.optimizer,
+        state,
+        moved_reference=run.reference if moved else None,
+    )

@@ -9,6 +9,7 @@ from typing import Any
 from tessera.storage import append_jsonl, cut_jsonl, full_disk_told
 
 METRICS = "metrics.jsonl"  # one line per step
+LEDGER = "ledger.jsonl"  # likewise: what the step used up
 EVALUATED = "eval.jsonl"  # one line per graded validation picture
 HELD_OUT = "held_out.jsonl"  # one line per measurement on validation prompts
 PICTURES = "pictures"  # the film strip: step_000010/<n>.png
@@ -21,6 +22,7 @@ ALWAYS = (
     "reward_std",  # mean over groups of the spread within a group
     "kl",  # k3 estimate of KL(policy || reference), nats per token
     "entropy",  # of the trained view, nats per token
+    "diversity",  # share of tokens in which two rollouts of a prompt differ
     "clip_fraction",  # share of tokens whose gradient was cut
     "zero_variance_groups",  # groups whose rewards are all equal: they teach nothing
     "missing",  # rollouts without a reward
@@ -71,6 +73,6 @@ def write_line(run: Path, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def forget_after(run: Path, step: int) -> None:
     """Cuts the lines of later steps, which a resumed run writes again."""
-    for name in (METRICS, EVALUATED, HELD_OUT):
+    for name in (METRICS, LEDGER, EVALUATED, HELD_OUT):
         if (run / name).exists():
             cut_jsonl(run / name, lambda row: row["step"] <= step)

@@ -11,14 +11,24 @@ import torch
 from tessera.algorithms.base import Algorithm, Context
 from tessera.algorithms.dpo import DPO, DPOConfig
 from tessera.algorithms.grpo import GRPO, GRPOConfig
+from tessera.algorithms.iterated import Iterated
 from tessera.benchmarks.mosaic import MosaicBenchmark
 from tessera.config import digest, to_plain
+from tessera.errors import UserError
 from tessera.policies.load import load_policy
 from tessera.policies.reference import frozen_copy
 from tessera.rewards.load import load_reward
 from tessera.storage import open_in_place
-from tessera.training.checkpoint import RunState, load_checkpoint, load_optimizer, resume_point
+from tessera.training.checkpoint import (
+    RunState,
+    load_checkpoint,
+    load_optimizer,
+    load_reference,
+    resume_point,
+)
 from tessera.training.config import RunConfig
+from tessera.training.distributed import Alone, Team
+from tessera.training.ledger import Ledger
 from tessera.training.loop import Run
 from tessera.training.metrics import Stopwatch, forget_after
 from tessera.training.watch import Watch
@@ -27,9 +37,21 @@ from tessera.world.prompts import PromptSource, prompt_at
 
 
 def open_run(
-    settings: RunConfig, folder: Path, version: str, *, resume: bool, on_progress: Progress = silent
+    settings: RunConfig,
+    folder: Path,
+    version: str,
+    *,
+    resume: bool,
+    command: str = "",
+    team: Team | None = None,
+    on_progress: Progress = silent,
 ) -> Run:
-    """Returns the run of the settings in the folder, from its start or from its last checkpoint."""
+    """Returns the run of the settings in the folder, from its start or from its last checkpoint.
+
+    `command` is the line that makes the run again, for whoever finds the folder. `team` is one process unless
+    given.
+    """
+    team = team or Alone()
     source = PromptSource.parse(settings.prompts)
     reward = load_reward(settings.reward)
     benchmarks = [MosaicBenchmark(PromptSource.parse(name), "val") for name in settings.watch.benchmarks]
@@ -50,7 +72,13 @@ def open_run(
         "config_digest": state.config_digest,
         "tessera": version,
     }
-    open_in_place(folder, {**to_plain(settings), **recorded}, resume=resume)
+    notes = {
+        "command": command,
+        "drawn_view": to_plain(view),
+        "trained_view": to_plain(algorithm.trained_view),
+    }
+    _check_shares(algorithm, team)
+    open_in_place(folder, {**to_plain(settings), **recorded}, resume=resume, notes=notes)
     checkpoint = resume_point(
         folder, reference_digest=state.reference_digest, config_digest=state.config_digest
     )
@@ -65,7 +93,8 @@ def open_run(
     )
     if checkpoint is not None:
         load_optimizer(checkpoint, optimizer, policy.trainable())
-    stopwatch = Stopwatch()
+        load_reference(checkpoint, reference)
+    stopwatch, ledger = Stopwatch(), Ledger()
 
     def prompts(first: int, count: int) -> list[Prompt]:
         return [prompt_at(source, "train", settings.seed, first + index) for index in range(count)]
@@ -74,12 +103,16 @@ def open_run(
         settings=settings,
         folder=folder,
         policy=policy,
+        reference=reference,
         algorithm=algorithm,
+        team=team,
         context=Context(
             policy=policy,
             reference=reference,
             reward=reward,
             prompts=prompts,
+            peers=team,
+            spend=ledger.spend,
             seed=settings.seed,
             max_missing=settings.max_missing,
             batch_size=settings.batch_size,
@@ -96,6 +129,7 @@ def open_run(
             batch_size=settings.batch_size,
         ),
         stopwatch=stopwatch,
+        ledger=ledger,
         autocast=_autocast(settings, policy.device),
         state=state,
     )
@@ -104,9 +138,19 @@ def open_run(
 def _algorithm(settings: RunConfig, view: View) -> Algorithm:
     match settings.algorithm:
         case GRPOConfig():
-            return GRPO(settings.algorithm, view)
+            inner = GRPO(settings.algorithm, view)
         case DPOConfig():
-            return DPO(settings.algorithm, view, settings.steps)
+            inner = DPO(settings.algorithm, view, settings.round_steps)
+    return Iterated(inner, settings.iterated, settings.round_steps) if settings.iterated else inner
+
+
+def _check_shares(algorithm: Algorithm, team: Team) -> None:
+    """Refuses what cannot be divided evenly: processes with unequal shares would wait for each other."""
+    for name, amount in algorithm.divided.items():
+        if amount % team.count:
+            raise UserError(
+                f"{name}={amount} cannot be divided among {team.count} processes; make it a multiple of that"
+            )
 
 
 def _autocast(settings: RunConfig, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:

@@ -1,7 +1,8 @@
 """One optimizer step: global count, backward by micro-batches, clip, finite check, step. In this order.
 
 The loss is a sum divided, once, by a count that is known before the first backward pass. So one batch of
-eight rows is eight batches of one, to rounding. Whatever is wrong is found before a weight has moved.
+eight rows is eight batches of one, and one process is two, to rounding. Whatever is wrong is found before a
+weight has moved.
 """
 
 import math
@@ -19,7 +20,8 @@ from torch.optim import Optimizer
 from tessera.algorithms.base import Batch
 from tessera.errors import TrainingError
 from tessera.objective.reduce import add_terms
-from tessera.tensors import LossTerm
+from tessera.tensors import LossTerm, Tally
+from tessera.training.distributed import Team
 
 
 def update(
@@ -29,6 +31,7 @@ def update(
     loss: Callable[[Any], LossTerm],
     count: Float[Tensor, ""],
     *,
+    team: Team,
     micro_batch: int,
     max_grad_norm: float,
     autocast: Callable[[], AbstractContextManager[Any]],
@@ -36,26 +39,28 @@ def update(
 ) -> dict[str, float]:
     """Takes one step; returns the loss, the gradient's norm before clipping and the loss's metrics.
 
-    `count` is the batch's, over all micro-batches. `check` sees the metrics while the weights are still as
-    they were, and raises what must stop the run.
+    `batch` and `count` are this process's, over all micro-batches; every process has as many rows. `check`
+    sees the metrics, which are those of all, while the weights are still as they were, and raises what must
+    stop the run.
     """
-    if not count > 0:
+    total_count = team.add(count)
+    if not total_count > 0:
         raise TrainingError("nothing to learn from: no rollout of this batch has a reward and company")
     optimizer.zero_grad(set_to_none=True)
     terms = []
     for start in range(0, len(batch), micro_batch):
-        with autocast():
-            term = loss(batch.rows(start, start + micro_batch))
-        (term.sum / count).backward()
+        stop = start + micro_batch
+        with team.accumulating(last=stop >= len(batch)):
+            with autocast():
+                term = team.forward(loss, batch.rows(start, stop))
+            (term.sum / total_count * team.averages).backward()
         terms.append(replace(term, sum=term.sum.detach()))
-    total = add_terms(terms)
-    if not torch.isclose(total.count, count):
-        raise ValueError(f"the loss counted {total.count.item():g}, announced were {count.item():g}")
-    norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+    here = add_terms(terms)
+    if not torch.isclose(here.count, count):
+        raise ValueError(f"the loss counted {here.count.item():g}, announced were {count.item():g}")
     metrics = {
-        "loss": (total.sum / count).item(),
-        "grad_norm": norm.item(),
-        **{name: tally.mean().item() for name, tally in total.metrics.items()},
+        **_means(here, team),
+        "grad_norm": team.clip(list(parameters), max_grad_norm),
     }
     for name in ("loss", "grad_norm"):
         if not math.isfinite(metrics[name]):
@@ -67,6 +72,14 @@ def update(
     check(metrics)
     optimizer.step()
     return metrics
+
+
+def _means(here: LossTerm, team: Team) -> dict[str, float]:
+    """Returns the loss and its metrics over all processes: sums by counts, added up in one message."""
+    tallies = {"loss": Tally(sum=here.sum, count=here.count), **here.metrics}
+    pairs = torch.stack([torch.stack([t.sum, t.count]).double() for t in tallies.values()])
+    sums_counts = team.add(pairs)
+    return {name: (total / n).item() for name, (total, n) in zip(tallies, sums_counts, strict=True)}
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

@@ -1,12 +1,15 @@
 """Groups of requests: side by side, and never the same rollout twice."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import torch
 
 from tessera.algorithms.collecting import group_requests, replay_in_batches
 from tessera.sampling.decode import replay_logp
 from tessera.sampling.sampler import requests, sample
 from tessera.types import Prompt, View
-from tests.contracts.test_policies import tiny_mosaic
+from tests.tiny import context
 
 
 def test_a_prompt_that_comes_twice_gets_other_samples() -> None:
@@ -22,11 +25,12 @@ def test_a_prompt_that_comes_twice_gets_other_samples() -> None:
     ]
 
 
-def test_replay_in_batches_is_replay() -> None:
-    policy = tiny_mosaic()
+def test_replay_in_batches_is_replay(tmp_path: Path) -> None:
+    here = replace(context(tmp_path), batch_size=4)
+    policy = here.policy
     rollouts = sample(policy, requests(["a star", "a red ring"], 3), View(guidance=2.0))
     text = policy.tokenize(rollouts.prompts)
     whole = replay_logp(policy, text, rollouts.tokens, View())
-    parts = replay_in_batches(policy, text, rollouts.tokens, View(), batch_size=4)
+    parts = replay_in_batches(here, policy, text, rollouts.tokens, View())
     torch.testing.assert_close(parts, whole.detach(), atol=1e-5, rtol=0)
     assert not parts.requires_grad

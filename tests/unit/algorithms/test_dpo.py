@@ -11,7 +11,7 @@ import torch
 
 from tessera.algorithms.base import Context
 from tessera.algorithms.dpo import DPO, DPOConfig, Pairs
-from tessera.errors import RewardError, TrainingError, UserError
+from tessera.errors import CheckpointError, RewardError, TrainingError, UserError
 from tessera.rewards.custom import CustomReward, load_function
 from tessera.sampling.decode import replay_logp
 from tessera.storage import read_jsonl
@@ -37,7 +37,7 @@ def pairs(here: Context) -> Pairs:
 
 
 def test_pairs_are_the_best_and_worst_of_each_prompt(here: Context, pairs: Pairs) -> None:
-    folder = here.folder / "rollouts"
+    folder = here.folder / "rollouts" / "round_000"
     values = [row["value"] for path in sorted(folder.glob("scores_*.jsonl")) for row in read_jsonl(path)]
     reward_PG = torch.tensor(values).view(6, 4)
     rows = list(read_jsonl(folder / "pairs.jsonl"))
@@ -48,7 +48,7 @@ def test_pairs_are_the_best_and_worst_of_each_prompt(here: Context, pairs: Pairs
 
 
 def test_a_stage_is_made_again_only_where_its_files_are_gone(here: Context, pairs: Pairs) -> None:
-    folder = here.folder / "rollouts"
+    folder = here.folder / "rollouts" / "round_000"
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     for name in ("scores_00001.jsonl", "pairs.jsonl", "part_00000.safetensors"):
         (folder / name).unlink()
@@ -60,35 +60,63 @@ def test_a_stage_is_made_again_only_where_its_files_are_gone(here: Context, pair
         assert torch.equal(again.batch.chosen_NT, pairs.batch.chosen_NT)
 
 
-def test_a_policy_that_has_moved_still_gets_the_pairs_of_its_reference(here: Context, pairs: Pairs) -> None:
-    """A run that goes on collects again: from the store, or, where that was deleted, from the reference."""
+def moved(here: Context) -> None:
     with torch.no_grad():
         for _, parameter in here.policy.trainable():
             parameter.mul_(1.1)
-    for path in (here.folder / "rollouts").iterdir():
-        path.unlink()
-    assert torch.equal(dpo().collect(here, 0).batch.rejected_NT, pairs.batch.rejected_NT)
 
 
-def test_every_pair_is_visited_before_any_comes_again_and_each_epoch_in_another_order(pairs: Pairs) -> None:
+def test_a_policy_that_has_moved_still_learns_from_what_was_drawn(here: Context, pairs: Pairs) -> None:
+    moved(here)
+    again = dpo().collect(here, 0, resumed=True)
+    assert torch.equal(again.batch.rejected_NT, pairs.batch.rejected_NT)
+    assert again.batch.drawn_by == "reference"
+
+
+@pytest.mark.parametrize("gone", ["part_00000.safetensors", "config.json"])
+def test_a_policy_that_has_moved_draws_nothing_in_the_name_of_the_one_before(
+    here: Context, pairs: Pairs, gone: str
+) -> None:
+    (here.folder / "rollouts" / "round_000" / gone).unlink()
+    moved(here)
+    with pytest.raises(CheckpointError, match="lacks rollouts, and the policy that drew them has moved"):
+        dpo().collect(here, 0, resumed=True)
+
+
+def test_a_later_round_draws_with_the_policy_as_it_is_and_for_other_prompts(
+    here: Context, pairs: Pairs
+) -> None:
+    moved(here)
+    later = dpo().collect(here, 1)
+    assert later.batch.drawn_by == "policy"
+    assert not torch.equal(later.batch.text.ids, pairs.batch.text.ids)
+    algorithm = dpo()
+    first, second = (algorithm.batch(here, later, step) for step in (6, 7))
+    assert "sample_replay_gap" in algorithm.loss(here.policy, here.reference, first).metrics
+    assert "sample_replay_gap" not in algorithm.loss(here.policy, here.reference, second).metrics
+
+
+def test_every_pair_is_visited_before_any_comes_again_and_each_epoch_in_another_order(
+    here: Context, pairs: Pairs
+) -> None:
     algorithm = dpo()
     visited = [
-        row.tolist() for step in range(6) for row in algorithm.batch(pairs, step).chosen_logp_NT[:, 0]
+        row.tolist() for step in range(6) for row in algorithm.batch(here, pairs, step).chosen_logp_NT[:, 0]
     ]  # 24 visits of 6 pairs
     assert set(Counter(visited).values()) == {4}
     epochs = [visited[first : first + 6] for first in range(0, 24, 6)]
     assert all(len(set(epoch)) == 6 for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
-    assert torch.equal(algorithm.batch(pairs, 3).chosen_NT, algorithm.batch(pairs, 3).chosen_NT)
+    assert torch.equal(algorithm.batch(here, pairs, 3).chosen_NT, algorithm.batch(here, pairs, 3).chosen_NT)
 
 
 def test_where_the_policy_is_its_reference_the_loss_is_log_2_and_the_gap_is_closed(
     here: Context, pairs: Pairs
 ) -> None:
     algorithm = dpo()
-    term = algorithm.loss(here.policy, here.reference, algorithm.batch(pairs, 0))
+    term = algorithm.loss(here.policy, here.reference, algorithm.batch(here, pairs, 0))
     assert (term.sum / term.count).item() == pytest.approx(math.log(2), abs=1e-5)
-    assert torch.equal(term.count, algorithm.count(algorithm.batch(pairs, 0)))
+    assert torch.equal(term.count, algorithm.count(algorithm.batch(here, pairs, 0)))
     assert term.metrics["sample_replay_gap"].mean() < 1e-5
     assert term.metrics["accuracy"].count == 4
 
@@ -101,7 +129,7 @@ def test_the_loss_is_that_of_the_formula_on_replayed_log_probabilities(
         for _, parameter in here.policy.trainable():
             parameter.mul_(1.01)
     algorithm = dpo(logp_view=logp_view, beta=0.3, sft_weight=0.5)
-    batch, view = algorithm.batch(pairs, 1), GUIDED if logp_view == "guided" else View()
+    batch, view = algorithm.batch(here, pairs, 1), GUIDED if logp_view == "guided" else View()
     total = 0.0
     for row in range(4):
         one = batch.rows(row, row + 1)

@@ -133,7 +133,7 @@ def test_a_batch_is_fresh_on_the_first_of_its_updates_only(tmp_path: Path) -> No
     grpo = GRPO(GRPOConfig(prompts_per_step=2, group=3, updates=2), GUIDED)
     batch, here = grpo.collect(context(tmp_path), 0), context(tmp_path)
     for step, fresh in enumerate([True, False, True]):
-        term = grpo.loss(here.policy, here.reference, grpo.batch(batch, step))
+        term = grpo.loss(here.policy, here.reference, grpo.batch(here, batch, step))
         assert ("sample_replay_gap" in term.metrics) is fresh
 
 

@@ -57,7 +57,7 @@ def test_missing_values_stay_nan_and_are_counted() -> None:
     ],
 )
 def test_a_function_that_is_not_there_is_named(name: str, message: str) -> None:
-    with pytest.raises(RewardError, match=message):
+    with pytest.raises(UserError, match=message):
         load_reward(CustomReward(function=name))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.nn import Parameter
 
 from tessera.errors import TrainingError
 from tessera.tensors import LossTerm, Tally
+from tessera.training.distributed import Alone
 from tessera.training.update import set_rate, update
 
 
@@ -43,7 +45,13 @@ def step(
             sum=(value_B * rows.weight_B).sum(), count=rows.weight_B.sum(), metrics={"mean": mean}
         )
 
-    settings = {"micro_batch": 3, "max_grad_norm": 100.0, "autocast": nullcontext, "check": lambda _: None}
+    settings: dict[str, Any] = {
+        "team": Alone(),
+        "micro_batch": 3,
+        "max_grad_norm": 100.0,
+        "autocast": nullcontext,
+        "check": lambda _: None,
+    }
     optimizer = torch.optim.SGD([weight], lr=0.1)
     return update(optimizer, [weight], batch, loss, torch.tensor(count), **{**settings, **changes})
 
