@@ -7,6 +7,7 @@ import pytest
 
 from tessera.algorithms.dpo import DPOConfig
 from tessera.algorithms.grpo import GRPOConfig
+from tessera.algorithms.iterated import IteratedConfig
 from tessera.storage import read_jsonl
 from tests.tiny import run_config, run_in, save_tiny_policy
 
@@ -18,13 +19,19 @@ CASES: dict[str, dict[str, Any]] = {
         "precision": "bfloat16",
     },
     "dpo": {"algorithm": DPOConfig(prompts=6, group=4, pairs_per_step=4)},
+    "iterated-grpo": {"iterated": IteratedConfig(rounds=3, reference="ema"), "checkpoint_every": 1},
+    "iterated-dpo": {
+        "algorithm": DPOConfig(prompts=6, group=4, pairs_per_step=4),
+        "iterated": IteratedConfig(rounds=3, reference="refreshed"),
+        "checkpoint_every": 1,
+    },
 }
 
 
 def deterministic(folder: Path, name: str) -> list[dict[str, Any]]:
     """Returns the rows of a file without what a clock says."""
     rows = list(read_jsonl(folder / name))
-    return [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in rows]
+    return [{k: v for k, v in row.items() if not k.startswith(("seconds", "cpu_", "peak_"))} for row in rows]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -36,7 +43,7 @@ def test_resuming_equals_never_having_stopped(tmp_path: Path, case: str, stop_af
     run_in(tmp_path / "killed", settings, stop_after=stop_after)
     resumed = run_in(tmp_path / "killed", settings, resume=True)
     assert resumed.digest() == straight.digest()
-    for name in ("metrics.jsonl", "eval.jsonl", "held_out.jsonl"):
+    for name in ("metrics.jsonl", "ledger.jsonl", "eval.jsonl", "held_out.jsonl"):
         assert deterministic(tmp_path / "killed", name) == deterministic(tmp_path / "straight", name)
     for path in (tmp_path / "straight" / "pictures").rglob("*.png"):
         twin = tmp_path / "killed" / path.relative_to(tmp_path / "straight")

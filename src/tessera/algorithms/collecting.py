@@ -34,17 +34,20 @@ def group_requests(prompts: Sequence[Prompt], group: int) -> list[Request]:
 
 def draw(context: Context, wanted: Sequence[Request], view: View, *, seed: int) -> Rollouts:
     """Returns the requested rollouts by the policy as it is now."""
-    rollouts = sample(context.policy, wanted, view, seed=seed, batch_size=context.batch_size)
-    context.spend("images", len(rollouts))
-    context.spend("tokens_sampled", rollouts.tokens.numel())
-    return rollouts
+    return sample(context.policy, wanted, view, seed=seed, batch_size=context.batch_size)
+
+
+def spend_on_pictures(context: Context, count: int) -> None:
+    """Writes into the ledger what so many pictures cost, drawn and judged."""
+    context.spend("images", count)
+    context.spend("tokens_sampled", count * context.policy.spec.tokens)
+    context.spend("reward_calls", count)
 
 
 def judge(context: Context, prompts: Sequence[Prompt], rollouts: Rollouts) -> Scores:
     """Returns the scores of the rollouts' pictures; `prompts` has one entry per rollout."""
     with context.phase("decode"):
         images_BHWC = context.policy.decode(rollouts.tokens)
-    context.spend("reward_calls", len(rollouts))
     with context.phase("reward"):
         return ask(context.reward, prompts, images_BHWC)
 
@@ -113,6 +116,7 @@ def draw_groups(
             asked = [wanted[place * group + sample] for place in places for sample in range(group)]
             with context.phase("sample"):
                 rollouts = draw(context, asked, view, seed=seed)
+            spend_on_pictures(context, len(rollouts))
             scores = judge(context, [stream[place] for place in places for _ in range(group)], rollouts)
             missing += refuse_missing(scores, context.max_missing, context.reward.name)
             images += len(rollouts)

@@ -3,6 +3,9 @@
 What a stage has made stays on the disk; a run that goes on makes what is missing. Only the policy that began
 the round can draw for it, so a round that was begun before must have all its rollouts.
 
+The ledger gets what the round cost when it begins, also where a run that was killed had made some of it:
+resuming costs what never having stopped costs.
+
 Processes share the store: on several machines it lies on a file system that all of them see.
 """
 
@@ -13,7 +16,7 @@ from pathlib import Path
 import torch
 
 from tessera.algorithms.base import Context
-from tessera.algorithms.collecting import draw, group_requests, judge
+from tessera.algorithms.collecting import draw, group_requests, judge, spend_on_pictures
 from tessera.data.store import RolloutStore
 from tessera.errors import CheckpointError
 from tessera.sampling.sampler import concatenate
@@ -52,6 +55,8 @@ def drawn(
     with context.phase("sample"):
         for part in context.peers.share(len(parts)):
             places = parts[part]
+            if not resumed:
+                spend_on_pictures(context, len(places) * group)
             if not store.has_rollouts(part):
                 if resumed:
                     raise _gone(store.folder)

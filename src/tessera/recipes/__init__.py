@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from tessera.errors import UserError, unknown
-from tessera.recipes.mosaic import mosaic_dpo, mosaic_grpo
+from tessera.recipes.mosaic import mosaic_dpo, mosaic_dpo_iterated, mosaic_grpo, mosaic_grpo_iterated
 from tessera.training.config import RunConfig
 
 RECIPES: Mapping[str, Callable[[], RunConfig]] = {
     "mosaic-dpo": mosaic_dpo,
+    "mosaic-dpo-iterated": mosaic_dpo_iterated,
     "mosaic-grpo": mosaic_grpo,
+    "mosaic-grpo-iterated": mosaic_grpo_iterated,
 }
 
 

@@ -3,8 +3,11 @@
 "Prototype" is the smaller policy that this world was designed with; its measurements chose these values.
 """
 
+from dataclasses import replace
+
 from tessera.algorithms.dpo import DPOConfig
 from tessera.algorithms.grpo import GRPOConfig
+from tessera.algorithms.iterated import IteratedConfig
 from tessera.rewards.metric import MetricReward
 from tessera.training.config import OptimizerConfig, RunConfig
 
@@ -27,7 +30,7 @@ def mosaic_grpo() -> RunConfig:
         reward=MetricReward(strict_weight=0.5),  # prototype: the best and most stable run
         steps=50,  # x 64 = 3,200 pictures; prototype
         optimizer=OptimizerConfig(
-            lr=3e-4,  # prototype: 3e-4 good; 5e-4 and more lost the other domain
+            lr=2e-4,  # best of 1e-4, 2e-4, 4e-4 on validation prompts, one seed (docs/training.md)
             warm_up=0.2,  # prototype: 10 of 50 steps
             schedule="linear",  # prototype: to 0
             max_grad_norm=1.0,  # prototype
@@ -55,10 +58,33 @@ def mosaic_dpo() -> RunConfig:
         reward=MetricReward(strict_weight=0.5),  # as mosaic-grpo
         steps=25,  # x 32 pairs: two epochs, where every prompt gives a pair; prototype: 22 to 25
         optimizer=OptimizerConfig(
-            lr=2e-4,  # prototype: 2e-4 to 3e-4 good, 3e-4 collapses when steps double
+            lr=2e-4,  # from the same sweep as mosaic-grpo
             warm_up=0.12,  # prototype: 3 steps
             schedule="linear",  # prototype: to 0
             max_grad_norm=1.0,
         ),
         precision="bfloat16",
+    )
+
+
+def mosaic_grpo_iterated() -> RunConfig:
+    """GRPO in three rounds: as mosaic-grpo, but the reference becomes the policy after each."""
+    base = mosaic_grpo()
+    return replace(
+        base,
+        recipe="mosaic-grpo-iterated",
+        steps=48,  # 3 x 16, x 64 = 3,072 pictures: three equal rounds, nearest to mosaic-grpo
+        iterated=IteratedConfig(rounds=3, reference="refreshed"),  # three rounds: prototype
+    )
+
+
+def mosaic_dpo_iterated() -> RunConfig:
+    """DPO in three rounds: each draws a third of the pictures anew, with the policy as it then stands."""
+    base = mosaic_dpo()
+    return replace(
+        base,
+        recipe="mosaic-dpo-iterated",
+        algorithm=replace(base.algorithm, prompts=133),  # x 8 x 3 rounds = 3,192 pictures
+        steps=24,  # 3 x 8 steps of 32 pairs: two epochs a round, as mosaic-dpo has in all
+        iterated=IteratedConfig(rounds=3, reference="refreshed"),  # three rounds: prototype
     )

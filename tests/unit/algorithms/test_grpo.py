@@ -171,3 +171,127 @@ def test_bounds_are_the_published_ones_unless_given() -> None:
     assert GRPOConfig(loss_type="dapo").bounds() == (0.2, 0.28)
     assert GRPOConfig(level="sequence").bounds() == (3e-4, 4e-4)
     assert GRPOConfig(clip=(0.1, 0.3)).bounds() == (0.1, 0.3)
+
+
+@dataclass
+class InTurn:
+    """A reward that answers each call with the next row of numbers."""
+
+    rows: list[tuple[float, ...]]
+    name: str = "in turn"
+
+    def score(self, prompts: Sequence[Prompt], images_BHWC: np.ndarray) -> Scores:
+        values = self.rows.pop(0)
+        assert len(values) == len(prompts)
+        return Scores(
+            value_B=torch.tensor(values, dtype=torch.float64), reasons=("",) * len(values), digest="in turn"
+        )
+
+    def digest(self) -> str:
+        return "in turn"
+
+
+def test_a_flat_group_may_be_dropped_from_loss_and_count(tmp_path: Path) -> None:
+    batch = collected(tmp_path, 0.0, 1.0, 2.0, 5.0, 5.0, 5.0, flat_groups="drop")
+    assert batch.weight_BT[:, 0].tolist() == [1, 1, 1, 0, 0, 0]
+    assert batch.metrics["zero_variance_groups"] == 1
+    assert (batch.images, batch.metrics["replaced_groups"]) == (6, 0)
+
+
+def test_a_flat_group_may_be_replaced_by_one_of_another_prompt(tmp_path: Path) -> None:
+    grpo = GRPO(GRPOConfig(prompts_per_step=2, group=3, flat_groups="resample", resamples=2), GUIDED)
+    reward = InTurn([(0.0, 1.0, 2.0, 5.0, 5.0, 5.0), (4.0, 4.0, 4.0), (1.0, 2.0, 3.0)])
+    here = context(tmp_path, reward=reward)
+    batch = grpo.collect(here, 1)
+    # The second slot's prompt gave way to the one two further on, and that to the next but one again.
+    stream = [prompt.text for prompt in here.prompts(6, 6)]
+    assert torch.equal(batch.text.ids, here.policy.tokenize([stream[0]] * 3 + [stream[5]] * 3).ids)
+    assert batch.weight_BT.min() == 1
+    torch.testing.assert_close(batch.advantage_B[:3], batch.advantage_B[3:])
+    assert (batch.images, batch.metrics["zero_variance_groups"]) == (12, 2)
+    assert batch.metrics["replaced_groups"] == 2
+    assert not reward.rows
+
+
+def test_resampling_is_bounded_and_what_stays_flat_is_dropped(tmp_path: Path) -> None:
+    grpo = GRPO(GRPOConfig(prompts_per_step=1, group=2, flat_groups="resample", resamples=1), GUIDED)
+    batch = grpo.collect(context(tmp_path, reward=InTurn([(1.0, 1.0), (3.0, 3.0)])), 0)
+    assert batch.weight_BT.max() == 0
+    assert (batch.images, batch.metrics["replaced_groups"]) == (4, 1)
+
+
+@pytest.mark.parametrize("kind", ["k1", "k2"])
+def test_kl_in_the_reward_lowers_it_by_the_kl_of_the_whole_picture(tmp_path: Path, kind: Any) -> None:
+    here = context(tmp_path, reward=Fixed((0.0, 1.0, 2.0)))
+    with torch.no_grad():
+        for _, parameter in here.policy.trainable():
+            parameter.mul_(1.05)
+    settings: dict[str, Any] = {"prompts_per_step": 1, "group": 3, "advantage": "centred", "kl": kind}
+    grpo = GRPO(GRPOConfig(kl_weight=0.1, kl_in="reward", **settings), GUIDED)
+    batch = grpo.collect(here, 0)
+    ref_BT = replay_logp(here.reference, batch.text, batch.tokens_BT, GUIDED)
+    log_ratio_BT = batch.old_logp_BT - ref_BT.detach()
+    kl_BT = log_ratio_BT if kind == "k1" else log_ratio_BT.square() / 2
+    expected_B = torch.tensor([0.0, 1.0, 2.0]) - 0.1 * kl_BT.sum(dim=1)
+    torch.testing.assert_close(batch.advantage_B, expected_B - expected_B.mean(), atol=1e-4, rtol=1e-4)
+    assert batch.metrics["reward"] == 1.0  # what is reported is what the reward said
+    free = GRPO(GRPOConfig(kl_weight=0.0, **settings), GUIDED)
+    loss, same = (a.loss(here.policy, here.reference, batch).sum for a in (grpo, free))
+    assert torch.equal(loss, same)  # and nothing of it is left in the loss
+
+
+def test_kl_times_the_ratio_has_the_value_of_kl_and_the_gradient_of_the_reverse_one(tmp_path: Path) -> None:
+    batch = collected(tmp_path, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)  # no advantage: what is left is the pull
+    here = context(tmp_path)
+    parameters = [parameter for _, parameter in here.policy.trainable()]
+    old_BT = replay_logp(here.policy, batch.text, batch.tokens_BT, GUIDED).detach()
+    batch = replace(batch, old_logp_BT=old_BT)
+    with torch.no_grad():
+        for _, parameter in here.reference.trainable():
+            parameter.mul_(1.02)
+
+    def pull(**settings: Any) -> tuple[Tensor, list[Tensor]]:
+        term = GRPO(GRPOConfig(kl_weight=1.0, **settings), GUIDED).loss(here.policy, here.reference, batch)
+        return term.sum, list(torch.autograd.grad(term.sum, parameters))
+
+    plain, with_ratio = pull(), pull(kl_ratio=True)
+    torch.testing.assert_close(plain[0], with_ratio[0], atol=1e-6, rtol=1e-5)
+    logp_BT = replay_logp(here.policy, batch.text, batch.tokens_BT, GUIDED)
+    ref_BT = replay_logp(here.reference, batch.text, batch.tokens_BT, GUIDED).detach()
+    surrogate = ((old_BT - ref_BT) * logp_BT).mean(dim=1).sum()  # -log r grad log pi, per row
+    for found, expected in zip(with_ratio[1], torch.autograd.grad(surrogate, parameters), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-2)
+
+
+def first_half(tokens_BT: Tensor, old_logp_BT: Tensor) -> Tensor:
+    """A token weighting by name: the first half of a picture counts double, the rest not at all."""
+    weight_BT = torch.zeros_like(old_logp_BT)
+    weight_BT[:, : tokens_BT.shape[1] // 2] = 2.0
+    return weight_BT
+
+
+def test_tokens_are_weighted_by_a_function_of_somebody_elses(tmp_path: Path) -> None:
+    name = "tests.unit.algorithms.test_grpo:first_half"
+    batch = collected(tmp_path, 0.0, 1.0, 2.0, 1.0, 0.0, NAN, token_weights=name)
+    half = batch.tokens_BT.shape[1] // 2
+    assert (batch.weight_BT[:5, :half] == 2).all()
+    assert (batch.weight_BT[:, half:] == 0).all()
+    assert (batch.weight_BT[5] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"token_weights": "first_half"}, UserError, "a token weighting is named module:function"),
+        ({"kl_in": "reward", "kl_ratio": True}, UserError, "leave it off with kl_in=reward"),
+        ({"resamples": 0}, UserError, "resamples must be 1 or more"),
+    ],
+)
+def test_other_contradictions_are_refused(settings: dict, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        GRPOConfig(**settings)
+
+
+def test_k1_is_allowed_where_it_is_exact() -> None:
+    assert GRPOConfig(kl="k1", kl_in="reward").kl == "k1"
+    assert GRPOConfig(kl="k1", kl_ratio=True).kl == "k1"

@@ -26,6 +26,18 @@ def test_the_recipes_of_the_embedded_world_cost_3200_pictures_each() -> None:
     assert (grpo.reward, grpo.prompts, grpo.view) == (dpo.reward, dpo.prompts, dpo.view)
 
 
+def test_the_iterated_ones_are_matched_to_within_a_twentieth() -> None:
+    grpo, dpo = load_recipe("mosaic-grpo-iterated"), load_recipe("mosaic-dpo-iterated")
+    assert isinstance(grpo.algorithm, GRPOConfig)
+    assert isinstance(dpo.algorithm, DPOConfig)
+    assert grpo.iterated is not None
+    assert dpo.iterated is not None
+    images = grpo.steps * grpo.algorithm.prompts_per_step * grpo.algorithm.group
+    assert images == pytest.approx(3200, rel=0.05)
+    assert dpo.iterated.rounds * dpo.algorithm.prompts * dpo.algorithm.group == pytest.approx(3200, rel=0.05)
+    assert {grpo.iterated.rounds, dpo.iterated.rounds} == {3}
+
+
 def test_an_unknown_recipe_gets_the_nearest_one() -> None:
     with pytest.raises(UserError, match=r"unknown recipe 'mosaic-grop'\. Did you mean 'mosaic-grpo'"):
         load_recipe("mosaic-grop")
