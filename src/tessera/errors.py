@@ -28,8 +28,8 @@ class CheckpointMismatch(CheckpointError):  # noqa: N818 - a name of the house's
     """A resume that would continue something else than what was recorded."""
 
 
-class SamplingError(TesseraError):
-    """A policy that gives no distribution to draw from."""
+class SamplingError(UserError):
+    """A policy that gives no distribution to draw from: weights that training has broken."""
 
 
 class RewardError(UserError):

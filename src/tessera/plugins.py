@@ -24,7 +24,8 @@ def load_named(name: str, what: str) -> Callable[..., Any]:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
             raise
         raise UserError(
-            f"there is no module {error.name!r} for {what} {name!r}; install it, or put its folder on PYTHONPATH"
+            f"there is no module {error.name!r} for {what} {name!r}; install it, or put its folder on "
+            "PYTHONPATH"
         ) from error
     function = vars(module).get(attribute)
     if not callable(function):

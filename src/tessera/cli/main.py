@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from tessera import __version__
-from tessera.errors import UserError, unknown
+from tessera.errors import SamplingError, UserError, unknown
 
 HELP = f"""\
 tessera {__version__}: reinforcement learning for autoregressive image generation
@@ -20,9 +20,11 @@ Look
 Use a policy
   sample        prompts -> pictures, a captioned grid, samples.jsonl
   eval          policy x benchmarks -> eval.jsonl, summary.json, a page
+  judge         how far scorers agree with the exact verifier, and what choosing by them gains
 
 Train one
   train         a recipe (mosaic-grpo, mosaic-dpo) -> run folder: metrics, pictures, checkpoints
+  pair          what the pairs of a DPO run are, with a page; what another pairing would give
 
 Make it yourself
   world build   the embedded world's policy from nothing, compared with the shipped one
@@ -38,9 +40,16 @@ object on standard output, nothing else). A folder that is not empty is never to
 Exit codes: 0 done, 2 a mistake that the message explains, 1 a fault of ours, 130 interrupted.
 """
 
+BROKEN_WEIGHTS = (
+    "Take an earlier checkpoint (--policy RUN/checkpoints/step_...); to train on from there, lower --lr and "
+    "choose another --out"
+)
+
 COMMANDS = {  # name -> module of this package, loaded when the command is called
     "doctor": "doctor",
     "eval": "eval",
+    "judge": "judge",
+    "pair": "pair",
     "sample": "sample",
     "train": "train",
     "world build": "world_build",
@@ -65,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in COMMANDS:
             raise UserError(f"{unknown('command', name, COMMANDS)} See tessera --help.")
         return import_module(f"tessera.cli.{COMMANDS[name]}").run(words[len(name.split()) :])
+    except SamplingError as error:
+        print(f"tessera: {error}. {BROKEN_WEIGHTS}", file=sys.stderr)
+        return 2
     except UserError as error:
         print(f"tessera: {error}", file=sys.stderr)
         return 2

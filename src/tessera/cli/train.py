@@ -1,15 +1,14 @@
 """`tessera train`: a recipe -> a run folder: metrics, checkpoints, a film strip of the same prompts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from tessera import __version__
-from tessera.cli.common import finish, link, parse_flags, positive, progress_bar
-from tessera.cli.train_lines import StepLines, closing_lines
+from tessera.cli.common import command_line, finish, link, parse_flags, positive, progress_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +18,11 @@ class Flags:
     The folder fills while training runs: metrics.jsonl, held_out.jsonl (validation prompts), pictures/ (the
     same prompts and seeds at every look), checkpoints/, and report.html at the end. A killed run goes on with
     --resume, bit for bit.
+
+    Settings come from the recipe, --config, their flags and --set; later ones win.
+
+    Curves while it runs: tensorboard --logdir OUT/tensorboard
+
     Example: tessera train mosaic-grpo --out runs/grpo
     """
 
@@ -30,6 +34,10 @@ class Flags:
     """go on from the last checkpoint of this folder, with the same settings"""
     json: bool = False
     """print one JSON object on standard output and nothing else"""
+    config: tuple[Path, ...] = ()
+    """TOML files with settings of config.json, merged into the recipe in this order"""
+    track: tuple[str, ...] = ("tensorboard",)
+    """where curves are drawn while it runs: tensorboard, trackio, wandb; or none"""
     policy: str | None = None
     """what to train: a shipped policy, a policy folder, a run folder or a checkpoint; unset: the recipe's"""
     steps: int | None = None
@@ -51,30 +59,52 @@ def run(arguments: Sequence[str]) -> int:
     import torch
 
     from tessera.benchmarks.layout import PAGE
+    from tessera.cli.train_lines import StepLines, closing_lines
     from tessera.recipes import load_recipe
-    from tessera.report.training import training_page
-    from tessera.storage import read_jsonl, write_atomic
+    from tessera.report.run_files import read_run
+    from tessera.report.training import run_alarms, training_page
+    from tessera.storage import write_atomic
+    from tessera.training.distributed_processes import open_team
     from tessera.training.loop import train
-    from tessera.training.metrics import HELD_OUT
     from tessera.training.overlay import overlaid
     from tessera.training.run import open_run
+    from tessera.training.trackers import check_trackers, tracked
 
     torch.set_num_threads(positive("threads", flags.threads))
     named = {"policy": flags.policy, "steps": flags.steps, "seed": flags.seed, "optimizer.lr": flags.lr}
-    settings = overlaid(load_recipe(flags.recipe), named, flags.set)
-    with progress_bar(flags.json) as bar:
-        training = open_run(settings, flags.out, __version__, resume=flags.resume, on_progress=bar)
-        state = train(training, StepLines(settings.steps, quiet=flags.json))
+    settings = overlaid(load_recipe(flags.recipe), named, flags.set, flags.config)
+    trackers = check_trackers(flags.track)
+    lines = StepLines(flags.out, settings.steps, quiet=flags.json)
+    with open_team() as team, progress_bar(flags.json or not team.first) as bar:
+        training = open_run(
+            settings,
+            flags.out,
+            __version__,
+            resume=flags.resume,
+            command=command_line("train", arguments),
+            team=team,
+            on_progress=bar,
+        )
+        with tracked(trackers if team.first else (), flags.out, quiet=flags.json) as track:
+
+            def on_step(row: Mapping[str, Any]) -> None:
+                lines(row)
+                track(row)
+
+            state = train(training, on_step)
+    if not team.first:
+        return 0
     out = link(flags.out.absolute())
     following = f"tessera eval --policy {out} --out {out}-eval"
     page = training_page(flags.out, f"Measure it on the test prompts: `{following}`")
     write_atomic(flags.out / PAGE, page.encode())
-    measured = list(read_jsonl(flags.out / HELD_OUT))
+    files = read_run(flags.out)
     result = {
         "out": str(flags.out.absolute()),
         "step": state.step,
         "images": state.images,
         "seconds": round(state.seconds, 1),
-        "held_out": measured,
+        "held_out": list(files.held_out),
+        "alarms": [asdict(alarm) for alarm in run_alarms(files)],
     }
     return finish(result, as_json=flags.json, lines=closing_lines(result, f"{out}/{PAGE}", following))

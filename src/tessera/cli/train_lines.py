@@ -2,9 +2,13 @@
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tessera.cli.common import console
+from tessera.report.run_files import RunFiles, read_run
+from tessera.report.training import run_alarms
 
 # (key of metrics.jsonl, words on the line, format); left out where an algorithm has no such number.
 COLUMNS = (
@@ -16,6 +20,7 @@ COLUMNS = (
     ("rejected_change", "rejected", "{:+.1f}"),
     ("kl", "kl", "{:.4f}"),
     ("entropy", "entropy", "{:.3f}"),
+    ("diversity", "diversity", "{:.3f}"),
     ("clip_fraction", "clipped", "{:.1%}"),
     ("zero_variance_groups", "flat groups", "{:d}"),
     ("missing", "missing", "{:d}"),
@@ -26,9 +31,10 @@ PHASES = ("sample", "reward", "update", "held_out")
 
 
 class StepLines:
-    """Prints a line per step on standard error, with what is left to wait."""
+    """Prints a line per step on standard error, with what is left to wait, and alarms as they arise."""
 
-    def __init__(self, steps: int, *, quiet: bool) -> None:
+    def __init__(self, folder: Path, steps: int, *, quiet: bool) -> None:
+        self._alarms = AlarmLines(folder)
         self._steps = steps
         self._quiet = quiet
         self._recent: deque[float] = deque(maxlen=RECENT)
@@ -51,6 +57,39 @@ class StepLines:
         )
         for name, scores in row.get("held_out", {}).items():
             console.print(f"  validation {name}: {_score(scores)}", soft_wrap=True)
+        self._alarms(row)
+
+
+class AlarmLines:
+    """Prints alarms with what to do: each kind when it arises, and again only if it had gone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: RunFiles | None = None
+        self._standing: frozenset[str] = frozenset()
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        self._seen = self._with(row)
+        alarms = run_alarms(self._seen)  # looks at every row: 6 ms at 500 steps, 31 at 5,000
+        for alarm in alarms:
+            if alarm.kind not in self._standing:
+                console.print(
+                    f"  ! {alarm.kind}: {alarm.what}", style="bold red", markup=False, soft_wrap=True
+                )
+                console.print(f"    {alarm.advice}", style="yellow", markup=False, soft_wrap=True)
+        self._standing = frozenset(alarm.kind for alarm in alarms)
+
+    def _with(self, row: Mapping[str, Any]) -> RunFiles:
+        """Returns the run so far. Its line is written before it is printed, so the first look finds it."""
+        if self._seen is None:
+            return read_run(self._folder)
+        measured = row.get("held_out")
+        held_out = ({"step": row["step"], **measured},) if measured else ()
+        return replace(
+            self._seen,
+            metrics=(*self._seen.metrics, row),
+            held_out=(*self._seen.held_out, *held_out),
+        )
 
 
 def closing_lines(result: Mapping[str, Any], page: str, following: str) -> list[str]:
@@ -63,6 +102,9 @@ def closing_lines(result: Mapping[str, Any], page: str, following: str) -> list[
             for name in last
             if name != "step"
         ]
+    if result["alarms"]:
+        kinds = ", ".join(dict.fromkeys(alarm["kind"] for alarm in result["alarms"]))
+        lines.append(f"Alarms at the end: {kinds}. The page says what to do.")
     return [
         *lines,
         f"Open {page} in a browser: the same prompts and seeds, step by step, and the curves.",

@@ -3,19 +3,20 @@
     config.json             what all of it depends on
     part_00003.safetensors  tokens and log-probabilities as drawn of some prompts' rollouts
     part_00003.jsonl        one line per rollout: prompt, sample, seed
-    scores_00003.jsonl      one line per rollout: value (null is missing), reason
+    scores_00003.jsonl      one line per rollout: value (null is missing), reason, parts if there are several
     pairs.jsonl             one line per pair: prompt, samples, rewards; rows count over all parts
 
 A file is whole or absent, and a stage makes what is absent. So every stage resumes by itself, and deleting
 the scores or the pairs is how to make them again, without sampling again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float64
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -93,21 +94,25 @@ class RolloutStore:
 
     def write_scores(self, part: int, scores: Scores) -> None:
         """Writes a part's scores, in the order of its rollouts."""
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"value": value, "reason": reason}
             for value, reason in zip(scores.value_B.tolist(), scores.reasons, strict=True)
         ]
+        for name, part_B in scores.parts.items():
+            for row, value in zip(rows, part_B.tolist(), strict=True):
+                row.setdefault("parts", {})[name] = value
         with full_disk_told(self.folder):
             write_lines(self._scores(part), rows)
 
     def read_scores(self, part: int) -> Scores:
         """Returns a part's scores."""
         rows = list(read_jsonl(self._scores(part)))
-        values = [float("nan") if row["value"] is None else row["value"] for row in rows]
+        names = rows[0].get("parts", {}) if rows else {}
         return Scores(
-            value_B=torch.tensor(values, dtype=torch.float64),
+            value_B=_numbers(row["value"] for row in rows),
             reasons=tuple(row["reason"] for row in rows),
             digest=self.reward_digest,
+            parts={name: _numbers(row["parts"][name] for row in rows) for name in names},
         )
 
     def write_pairs(self, pairs: PairIndex, prompts: Sequence[Prompt], reward_PG: torch.Tensor) -> None:
@@ -139,3 +144,8 @@ class RolloutStore:
 
     def _scores(self, part: int) -> Path:
         return self.folder / f"scores_{part:05d}.jsonl"
+
+
+def _numbers(values: Iterable[float | None]) -> Float64[torch.Tensor, " B"]:
+    """Returns values as they stand in a file, where null is missing."""
+    return torch.tensor([float("nan") if value is None else value for value in values], dtype=torch.float64)

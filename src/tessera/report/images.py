@@ -38,7 +38,8 @@ def shown_bytes(png: bytes, side: int = SHOWN_SIDE) -> tuple[str, bytes]:
         png = _encoded(image, "PNG")
     webp = _encoded(image, "WEBP", lossless=True)
     if min(len(png), len(webp)) > MAX_LOSSLESS:
-        return "image/jpeg", _encoded(image, "JPEG", quality=90, subsampling=0, optimize=True)
+        # Not `optimize`: Pillow gives that one buffer of a byte per pixel, and noise does not fit into it.
+        return "image/jpeg", _encoded(image, "JPEG", quality=90, subsampling=0)
     return ("image/webp", webp) if len(webp) < len(png) else ("image/png", png)
 
 

@@ -13,6 +13,7 @@ LEDGER = "ledger.jsonl"  # likewise: what the step used up
 EVALUATED = "eval.jsonl"  # one line per graded validation picture
 HELD_OUT = "held_out.jsonl"  # one line per measurement on validation prompts
 PICTURES = "pictures"  # the film strip: step_000010/<n>.png
+GRADES = f"{PICTURES}/grades.jsonl"  # their verdicts, one line per picture
 CAPTIONS = "prompts.json"  # beside them: [{"prompt", "category"}], by number
 
 # In every line of METRICS, null where an algorithm or a step has none. Means are over the step's rollouts.
@@ -73,6 +74,6 @@ def write_line(run: Path, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def forget_after(run: Path, step: int) -> None:
     """Cuts the lines of later steps, which a resumed run writes again."""
-    for name in (METRICS, LEDGER, EVALUATED, HELD_OUT):
+    for name in (METRICS, LEDGER, EVALUATED, HELD_OUT, GRADES):
         if (run / name).exists():
             cut_jsonl(run / name, lambda row: row["step"] <= step)

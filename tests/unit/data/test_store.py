@@ -48,8 +48,10 @@ def test_rollouts_come_back_as_they_were(store: RolloutStore) -> None:
 def test_scores_come_back_bit_for_bit_and_missing_stays_missing(store: RolloutStore) -> None:
     value_B = torch.tensor([1 / 3, NAN, 0.0, -2.5], dtype=torch.float64)
     assert not store.has_scores(0)
-    store.write_scores(0, Scores(value_B=value_B, reasons=("", "lost", "", ""), digest="r"))
+    parts = {"one": torch.tensor([0.1, NAN, 0.2, 0.3], dtype=torch.float64)}
+    store.write_scores(0, Scores(value_B=value_B, reasons=("", "lost", "", ""), digest="r", parts=parts))
     scores = store.read_scores(0)
+    assert torch.equal(scores.parts["one"].nan_to_num(7), parts["one"].nan_to_num(7))
     assert torch.equal(scores.value_B.nan_to_num(7), value_B.nan_to_num(7))
     assert torch.isnan(scores.value_B).tolist() == [False, True, False, False]
     assert (scores.reasons, scores.digest) == (("", "lost", "", ""), "r")

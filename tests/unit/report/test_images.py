@@ -59,3 +59,11 @@ def test_contact_sheet_places_pictures_row_by_row() -> None:
 def test_an_empty_contact_sheet_is_refused() -> None:
     with pytest.raises(ValueError, match="needs pictures"):
         contact_sheet([], columns=3)
+
+
+def test_a_large_picture_of_noise_is_compressed_all_the_same() -> None:
+    """It once was not: asked to optimise, Pillow found no room for it in its buffer."""
+    noise = np.random.default_rng(0).integers(0, 256, (268, 268, 3), dtype=np.uint8)
+    media_type, content = shown_bytes(png_bytes(noise), side=268)
+    assert media_type == "image/jpeg"
+    assert len(content) > 268 * 268

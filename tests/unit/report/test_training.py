@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 from tessera.errors import UserError
-from tessera.report.film import COLUMNS, MOST_ROWS, read_film, thinned
 from tessera.report.numbers import NARROW_SPACE
 from tessera.report.panels import change, first_and_last, plain
 from tessera.report.run_files import read_run
 from tessera.report.timing import phases, rounds
 from tessera.report.training import run_alarms, settings, total_cost, training_page
-from tessera.storage import CONFIG, append_jsonl, write_json, write_png
+from tessera.storage import CONFIG, append_jsonl, write_json
+from tessera.training.film import Shot, write_film
 from tessera.training.metrics import HELD_OUT, METRICS
+from tessera.types import Grade, Prompt
 from tessera.world.grammar import change_one_fact, parse
 from tessera.world.prompts import draw_scene, prompt_set
 from tessera.world.render import render
@@ -64,27 +65,40 @@ def score(mean: float, n: int = 60) -> dict[str, Any]:
     return {"strict": estimate, "soft": estimate}
 
 
+def film_shots(step: int, prompts: Sequence[Prompt] = PROMPTS) -> list[Shot]:
+    """Returns two pictures of each prompt; every second prompt is wrong at step 0, and right from then on."""
+    shots = []
+    for number in range(2 * len(prompts)):
+        prompt, rng = prompts[number // 2], random.Random(number)
+        asked = parse(PROMPTS[number // 2].text)
+        wrong = step == 0 and number // 2 % 2
+        drawn = change_one_fact(asked, rng)[1] if wrong else asked
+        shots.append(
+            Shot(
+                number=number,
+                benchmark="mosaic-id",
+                prompt=prompt,
+                sample=number % 2,
+                image_HWC=render(draw_scene(drawn, rng)),
+                grade=Grade(strict=float(not wrong), soft=0.5),
+            )
+        )
+    return shots
+
+
 def write_run(
     folder: Path,
     rows: Sequence[dict[str, Any]],
     held_out: Sequence[dict[str, Any]] = (),
     film: Sequence[int] = (),
 ) -> Path:
-    """Writes a run folder; every second prompt is drawn wrong at step 0, and right from then on."""
+    """Writes a run folder; `film` lists the steps with pictures."""
     folder.mkdir(exist_ok=True)
     write_json(folder / CONFIG, CONFIGURED)
     append_jsonl(folder / METRICS, list(rows))
     append_jsonl(folder / HELD_OUT, list(held_out))
     for step in film:
-        for number, prompt in enumerate(PROMPTS):
-            rng = random.Random(number)
-            asked = parse(prompt.text)
-            shown = change_one_fact(asked, rng)[1] if step == 0 and number % 2 else asked
-            path = folder / "pictures" / f"step_{step:06d}" / f"{number}.png"
-            write_png(path, render(draw_scene(shown, rng)))
-    if film:
-        captions = [{"prompt": prompt.text, "category": prompt.category} for prompt in PROMPTS]
-        write_json(folder / "pictures" / "prompts.json", captions)
+        write_film(folder, step, film_shots(step))
     return folder
 
 
@@ -142,56 +156,22 @@ def test_the_page_is_a_function_of_the_folder(run_folder: Path, text: str) -> No
     assert training_page(run_folder, "measure it: `tessera eval`") == text
 
 
-def test_the_film_shows_the_same_prompts_at_eight_steps_with_their_verdicts(run_folder: Path) -> None:
-    strip = read_film(read_run(run_folder))
-    assert [column.step for column in strip.columns] == [0, 2, 6, 8, 12, 14, 18, 20]
-    assert strip.steps == 11
-    assert [reel.prompt for reel in strip.reels] == [prompt.text for prompt in PROMPTS]
-    assert [(column.right, column.graded) for column in strip.columns] == [(3, 6)] + [(6, 6)] * 7
-    assert [reel.story for reel in strip.reels] == ["right at both ends", "became right"] * 3
-    assert len({frame.uri for frame in strip.reels[0].frames}) == 1
-
-
-def test_thinning_keeps_both_ends() -> None:
-    assert thinned(3, COLUMNS) == [0, 1, 2]
-    for count in range(COLUMNS, 200):
-        chosen = thinned(count, COLUMNS)
-        assert (chosen[0], chosen[-1], len(set(chosen))) == (0, count - 1, COLUMNS)
-
-
-def test_an_index_names_pictures_with_their_verdicts_and_none_outside_the_run(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", [step_row(1)])
-    image = np.full((8, 8, 3), 200, dtype=np.uint8)
-    write_png(tmp_path / "secret.png", image)
-    rows = []
-    for number in range(MOST_ROWS + 2):
-        write_png(folder / "pictures" / "step_000000" / f"{number}.png", image)
-        name = f"pictures/step_000000/{number}.png"
-        verdict = (1.0, 0.0, None)[number % 3]
-        rows.append({"step": 0, "n": number, "prompt": f"p{number}", "strict": verdict, "image": name})
-    rows.append({"step": 5, "n": 0, "prompt": "p0", "strict": 1.0, "image": "../secret.png"})
-    append_jsonl(folder / "pictures" / "index.jsonl", rows)
-    strip = read_film(read_run(folder))
-    assert [column.step for column in strip.columns] == [0]
-    assert [reel.frames[0].mark for reel in strip.reels[:3]] == ["right", "wrong", "open"]
-    assert (len(strip.reels), strip.prompts) == (MOST_ROWS, MOST_ROWS + 2)
-    assert f"The first {MOST_ROWS} of {MOST_ROWS + 2} prompts." in words(training_page(folder))
-
-
 def test_a_killed_run_shows_what_it_finished(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", [step_row(step) for step in range(1, 14)], film=(0, 5, 10))
     with (folder / METRICS).open("a") as file:
         file.write('{"step": 14, "rew')
-    torn = folder / "pictures" / "step_000010" / "1.png"
-    torn.write_bytes(torn.read_bytes()[:200])
-    (folder / "pictures" / "step_000010" / "2.png").unlink()
+    for number in (2, 3):  # both of the second prompt
+        torn = folder / "pictures" / "step_000010" / f"{number}.png"
+        torn.write_bytes(torn.read_bytes()[:200])
+    (folder / "pictures" / "step_000010" / "4.png").unlink()
     (folder / "checkpoints" / "step_000010").mkdir(parents=True)
     (folder / "checkpoints" / "step_000010" / "COMPLETE").touch()
     (folder / "checkpoints" / "step_000012").mkdir()
     text = training_page(folder)
     assert "Not finished: 13 of 20 steps, last checkpoint at step 10." in words(text)
     assert "In 13 of 20 steps" in words(text)
-    assert text.count("no picture") == 2
+    assert text.count(">no picture<") == 1
+    assert 'aria-label="Step 10: no picture, right"' in text
 
 
 @pytest.mark.parametrize(
@@ -253,9 +233,9 @@ def test_what_files_say_is_never_markup(tmp_path: Path) -> None:
         tmp_path / "run",
         [step_row(1, **{evil: 1.0, f"seconds_{evil}": 0.1})],
         [{"step": 0, evil: score(0.5)}],
-        film=(0,),
     )
-    write_json(folder / "pictures" / "prompts.json", [{"prompt": evil, "category": evil}] * len(PROMPTS))
+    named = [Prompt(id="1", text=evil, category=evil)]
+    write_film(folder, 0, film_shots(0, named))
     write_json(folder / CONFIG, {**CONFIGURED, "recipe": evil, "command": evil, evil: evil})
     text = training_page(folder, evil)
     assert "<script>alert" not in text

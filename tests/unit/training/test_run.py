@@ -59,7 +59,7 @@ def test_the_film_shows_the_same_prompts_and_seeds_as_the_policy_moves(tmp_path:
     frames = sorted(path.name for path in (out / "pictures").glob("step_*"))
     assert frames == ["step_000000", "step_000002", "step_000004"]
     for frame in frames:
-        assert len(list((out / "pictures" / frame).glob("*.png"))) == len(captions) == 6
+        assert len(list((out / "pictures" / frame).glob("*.png"))) == len(captions) == 48
     first, last = (np.asarray(Image.open(out / "pictures" / f / "0.png")) for f in (frames[0], frames[-1]))
     assert first.shape == (128, 128, 3)
     assert (first != last).any()

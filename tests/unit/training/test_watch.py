@@ -1,0 +1,87 @@
+"""The film strip as it is drawn and written: fixed beforehand, graded as written, the same after a resume."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tessera.benchmarks.mosaic import load_benchmark
+from tessera.scorers.mosaic import grade
+from tessera.storage import read_jsonl
+from tessera.training.config import WatchConfig
+from tessera.training.film import write_film
+from tessera.training.metrics import GRADES, PICTURES
+from tessera.training.watch import FILM_PROMPTS, FILM_SAMPLES, Watch
+from tests.contracts.test_policies import tiny_mosaic
+from tests.tiny import run_config, run_in, save_tiny_policy
+
+NAMES = ("mosaic-id", "mosaic-ood")
+COUNT = 12 * FILM_PROMPTS * FILM_SAMPLES  # both benchmarks have six categories
+
+
+@pytest.fixture(scope="module")
+def watch() -> Watch:
+    policy = tiny_mosaic()
+    return Watch(
+        benchmarks=[load_benchmark(name) for name in NAMES],
+        prompts_per_category=1,
+        view=policy.spec.default_view,
+        seed=0,
+        batch_size=64,
+    )
+
+
+def test_prompts_and_seeds_are_fixed_whatever_the_policy_makes_of_them(watch: Watch) -> None:
+    base, other = tiny_mosaic(), tiny_mosaic()
+    with torch.no_grad():
+        for _, parameter in other.trainable():
+            parameter.mul_(-1.0)
+    first, second = watch.shoot(base), watch.shoot(other)
+    assert [(shot.benchmark, shot.prompt, shot.sample) for shot in first] == [
+        (shot.benchmark, shot.prompt, shot.sample) for shot in second
+    ]
+    assert any((a.image_HWC != b.image_HWC).any() for a, b in zip(first, second, strict=True))
+    again = watch.shoot(base)
+    assert all((a.image_HWC == b.image_HWC).all() for a, b in zip(first, again, strict=True))
+    asked = [prompt for benchmark in watch.benchmarks for prompt in benchmark.prompts(FILM_PROMPTS)]
+    assert [shot.prompt for shot in first[::FILM_SAMPLES]] == asked
+    assert [shot.number for shot in first] == list(range(COUNT))
+
+
+def test_the_samples_of_a_prompt_are_different_pictures(watch: Watch) -> None:
+    shots = watch.shoot(tiny_mosaic())[:FILM_SAMPLES]
+    assert [shot.sample for shot in shots] == list(range(FILM_SAMPLES))
+    assert (shots[0].image_HWC != shots[1].image_HWC).any()
+
+
+def test_a_verdict_is_that_of_the_picture_beside_it(watch: Watch, tmp_path: Path) -> None:
+    write_film(tmp_path, 10, watch.shoot(tiny_mosaic()))
+    rows = list(read_jsonl(tmp_path / GRADES))
+    assert [row["number"] for row in rows] == list(range(COUNT))
+    for row in rows:
+        image_HWC = np.asarray(Image.open(tmp_path / PICTURES / "step_000010" / f"{row['number']}.png"))
+        (verdict,) = grade([row["prompt"]], image_HWC[None])
+        assert (row["strict"], row["soft"]) == (verdict.strict, verdict.soft)
+        assert row["failed"] == [fact.text for fact in verdict.facts if not fact.holds]
+        assert row["step"] == 10
+
+
+def test_nothing_to_film_writes_nothing(tmp_path: Path) -> None:
+    write_film(tmp_path, 0, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_a_resumed_run_writes_the_same_verdicts(tmp_path: Path, stop_after: int) -> None:
+    """Film at 0, 1, 2, 3, 4 and checkpoints at 2, 4: what a kill leaves beyond its checkpoint comes again."""
+    watched = WatchConfig(benchmarks=NAMES[:1], prompts_per_category=1, film_every=1)
+    settings = run_config(save_tiny_policy(tmp_path / "policy"), watch=watched)
+    run_in(tmp_path / "straight", settings)
+    run_in(tmp_path / "killed", settings, stop_after=stop_after)
+    run_in(tmp_path / "killed", settings, resume=True)
+    assert (tmp_path / "killed" / GRADES).read_bytes() == (tmp_path / "straight" / GRADES).read_bytes()
+    steps = [row["step"] for row in read_jsonl(tmp_path / "killed" / GRADES)]
+    assert sorted(set(steps)) == [0, 1, 2, 3, 4]
+    assert len(steps) == 5 * COUNT // 2
