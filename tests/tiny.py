@@ -12,8 +12,9 @@ from tessera.algorithms.grpo import GRPOConfig
 from tessera.policies.load import save_policy
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.policies.reference import frozen_copy
-from tessera.protocols import Reward
+from tessera.protocols import Scorer
 from tessera.rewards.noise import NoiseReward
+from tessera.rewards.plain import Plain
 from tessera.training.config import OptimizerConfig, RunConfig, WatchConfig
 from tessera.training.distributed import Alone
 from tessera.training.loop import train
@@ -27,7 +28,7 @@ def context(
     folder: Path,
     *,
     policy: MosaicPolicy | None = None,
-    reward: Reward | None = None,
+    reward: Scorer | None = None,
     max_missing: float = 0.1,
 ) -> Context:
     """Returns what an algorithm collects with: the tiny policy, noise as the reward."""
@@ -36,7 +37,7 @@ def context(
     return Context(
         policy=policy,
         reference=frozen_copy(policy),
-        reward=reward or NoiseReward(),
+        reward=Plain(reward or NoiseReward()),
         peers=Alone(),
         spend=lambda what, amount: None,
         prompts=lambda first, count: [prompt_at(source, "train", 0, first + n) for n in range(count)],

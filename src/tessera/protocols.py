@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from tessera.tensors import Scores, TextBatch
-from tessera.types import Grade, PolicySpec, Prompt
+from tessera.types import Footprint, Grade, PolicySpec, Prompt
 
 
 @runtime_checkable  # so that tests check arguments at run time
@@ -33,6 +33,15 @@ class Policy(Protocol):
     @property
     def spec(self) -> PolicySpec:
         """Its fixed sizes."""
+        ...
+
+    @property
+    def footprint(self) -> Footprint:
+        """What its memory depends on."""
+        ...
+
+    def recompute(self, on: bool) -> None:
+        """Makes each layer's activations again in backward instead of keeping them, or no longer."""
         ...
 
     def tokenize(self, prompts: Sequence[str]) -> TextBatch:
@@ -81,8 +90,8 @@ class Policy(Protocol):
 
 
 @runtime_checkable  # so that tests check arguments at run time
-class Reward(Protocol):
-    """What training sees of a picture: one number, higher is better. Rows do not depend on one another."""
+class Scorer(Protocol):
+    """One measuring instrument: a raw number per picture, in its own unit. No row depends on another."""
 
     @property
     def name(self) -> str:
@@ -91,6 +100,29 @@ class Reward(Protocol):
 
     def score(self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"]) -> Scores:
         """Returns a value per picture; NaN with a reason where there is none, never a default number."""
+        ...
+
+    def digest(self) -> str:
+        """Returns a hash of what it measures and how: equal digests mean equal instruments."""
+        ...
+
+
+@runtime_checkable  # so that tests check arguments at run time
+class Reward(Protocol):
+    """What training sees of a picture: one number, higher is better. Groups do not depend on one another."""
+
+    @property
+    def name(self) -> str:
+        """As in messages."""
+        ...
+
+    def score(
+        self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"], group: int
+    ) -> Scores:
+        """Returns a value per picture, as a scorer does; pictures of a prompt lie side by side, `group` each.
+
+        A reward may compare a picture with its group, and with nothing else.
+        """
         ...
 
     def digest(self) -> str:

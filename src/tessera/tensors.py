@@ -68,6 +68,7 @@ class Scores:
     value_B: Float64[Tensor, " B"]
     reasons: tuple[str, ...]  # B, empty where there is a value
     digest: str  # of the reward
+    parts: Mapping[str, Float64[Tensor, " B"]] = field(default_factory=dict)  # raw, where it has several
 
     def __len__(self) -> int:
         return len(self.reasons)

@@ -76,6 +76,21 @@ class PolicySpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Footprint:
+    """What the memory of a policy depends on, beside the sizes of its spec. Of the part that is trained."""
+
+    parameters: int  # all of them, the frozen ones too
+    weight_bytes: int  # of one parameter, and of one number of the cache
+    layers: int
+    width: int  # of the residual stream
+    heads: int  # of queries
+    cache_width: int  # of the keys of one position, over all heads; of its values too
+    mlp_width: int
+    mlp_tensors: int  # of that width kept for backward: 2 for an activation, 4 for a gated one
+    keeps_scores: bool  # whether backward finds the attention's weights; a fused kernel makes them again
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
     """One thing a prompt asks for, and whether the picture shows it."""
 

@@ -21,7 +21,7 @@ def test_show_draws_both_families_and_their_prompts(run: Run, tmp_path: Path) ->
 def test_a_build_of_a_few_steps_makes_a_loadable_policy_and_compares_it(run: Run, tmp_path: Path) -> None:
     """Two steps teach nothing; the claim is that every stage runs and its result can be used."""
     flags = ("--tokenizer-steps", 2, "--policy-steps", 2, "--prompts", 1, "--threads", 1, "--json")
-    outcome = run("world", "build", *flags, "--out", tmp_path / "built")
+    outcome = run("world", "build", "--only", "policy", *flags, "--out", tmp_path / "built")
     assert outcome.code == 0
     result = json.loads(outcome.out)
     assert result["mine"]["summary"]["mosaic-id"]["overall"]["mean"] == 0
@@ -29,6 +29,28 @@ def test_a_build_of_a_few_steps_makes_a_loadable_policy_and_compares_it(run: Run
     assert result["mine"]["config"]["policy"]["steps"] == 2
     flags = ("--prompt", "a red star", "--num", 1, "--policy", tmp_path / "built")
     assert run("sample", *flags, "--out", tmp_path / "samples").code == 0
+
+
+def test_judges_of_a_few_steps_are_compared_with_the_shipped_ones_and_can_be_trained_on(
+    run: Run, tmp_path: Path
+) -> None:
+    flags = ("--only", "judges", "--judge-steps", 2, "--prompts", 1, "--threads", 1)
+    outcome = run("world", "build", *flags, "--out", tmp_path / "built")
+    assert outcome.code == 0
+    assert "AUC / pairs / best of group" in outcome.out
+    for name in ("preference", "regressor", "unified", "orm"):
+        assert f"{name}, mosaic-id" in outcome.out
+        assert (tmp_path / "built" / "judges" / f"{name}.safetensors").is_file()
+    assert not (tmp_path / "built" / "model.safetensors").exists()
+    reward = ("reward.kind=judge", "reward.judge=orm", f"reward.folder={tmp_path / 'built' / 'judges'}")
+    small = (
+        "algorithm.prompts_per_step=2",
+        "algorithm.group=2",
+        "steps=1",
+        "checkpoint_every=1",
+        "watch.prompts_per_category=1",
+    )
+    assert run("train", "mosaic-grpo", "--set", *reward, *small, "--out", tmp_path / "trained").code == 0
 
 
 def test_an_unknown_action_is_refused(run: Run) -> None:

@@ -20,9 +20,11 @@ from torch import Tensor, nn
 
 from tessera.errors import PromptError
 from tessera.policies.load import load_policy
+from tessera.policies.lora import LoRAConfig, LoRAPolicy
 from tessera.policies.mosaic.config import MosaicConfig, TokenizerConfig, TransformerConfig
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.protocols import Policy
+from tessera.sampling.cache import StaticCache
 from tessera.sampling.decode import decode_rows, prefill_rows, replay_logp
 from tessera.sampling.sampler import Request, requests, sample
 from tessera.tensors import Rollouts, TextBatch
@@ -40,6 +42,7 @@ class Case:
     build: Callable[[], Policy]
     prompts: tuple[str, ...]  # three or more, of different lengths
     unreadable: str
+    frozen: str = ""  # beginning of the names of weights that are taken to stay, and hashed once
 
 
 def tiny_mosaic() -> MosaicPolicy:
@@ -64,6 +67,17 @@ def tiny_mosaic() -> MosaicPolicy:
     return policy
 
 
+def tiny_lora() -> LoRAPolicy:
+    """Returns the tiny policy with an adapter that has been trained, as its B is not 0."""
+    policy = LoRAPolicy(tiny_mosaic(), LoRAConfig(rank=4), seed=3)
+    generator = torch.Generator().manual_seed(12)
+    with torch.no_grad():
+        for name, parameter in policy.trainable():
+            if ".lora_B." in name:
+                parameter.normal_(std=0.05, generator=generator)
+    return policy
+
+
 CASES = {
     "mosaic": Case(
         build=lambda: load_policy("mosaic"),
@@ -78,6 +92,12 @@ CASES = {
             "on a white page there is a small striped blue heart on the left of a large yellow ring",
         ),
         unreadable="a photo of a red circel",
+    ),
+    "mosaic-lora": Case(
+        build=tiny_lora,
+        prompts=("a star", "a photo of two red circles", "a large blue heart drawn on paper"),
+        unreadable="a photo of a red circel",
+        frozen="base.",
     ),
 }
 
@@ -433,6 +453,58 @@ def test_gradients_reach_every_trainable_parameter_and_nothing_else(
             assert not parameter.requires_grad, name
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_recomputing_changes_neither_values_nor_gradients(policy: Policy, case: Case, autocast: bool) -> None:
+    text, tokens_BT = policy.tokenize(case.prompts), _random_tokens(policy, len(case.prompts))
+    results = []
+    for on in (False, True):
+        policy.recompute(on)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            logp_BT = replay_logp(policy, text, tokens_BT, View(guidance=3.0))
+        logp_BT.square().sum().backward()
+        gradients = {}
+        for name, parameter in policy.trainable():
+            gradients[name], parameter.grad = parameter.grad, None
+        results.append((logp_BT.detach(), gradients))
+    policy.recompute(False)
+    (values, gradients), (values_again, gradients_again) = results
+    assert torch.equal(values, values_again)
+    for name, gradient in gradients.items():
+        assert torch.equal(gradient, gradients_again[name]), name
+
+
+def test_recomputing_keeps_less_for_backward(policy: Policy, case: Case) -> None:
+    """Counted by storage, of what autograd holds when the forward pass is over."""
+    text, tokens_BT = policy.tokenize(case.prompts), _random_tokens(policy, len(case.prompts))
+    weights = {parameter.untyped_storage().data_ptr() for parameter in _whole(policy).parameters()}
+    kept = []
+    for on in (False, True):
+        policy.recompute(on)
+        held: dict[int, Tensor] = {}
+
+        def note(tensor: Tensor, held: dict[int, Tensor] = held) -> Tensor:
+            held[tensor.untyped_storage().data_ptr()] = tensor
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            features_BTD = policy.features(text, tokens_BT)
+        kept.append(sum(t.untyped_storage().nbytes() for p, t in held.items() if p not in weights))
+        del features_BTD
+    assert kept[1] < kept[0] / 2
+
+
+def test_the_footprint_agrees_with_the_cache_and_the_weights(policy: Policy) -> None:
+    sizes = policy.footprint
+    assert sizes.parameters == sum(parameter.numel() for parameter in _whole(policy).parameters())
+    cache = policy.new_cache(2, 3)
+    assert isinstance(cache, StaticCache)
+    for half in (cache.keys, cache.values):
+        assert half.nbytes == sizes.layers * 2 * 3 * sizes.cache_width * sizes.weight_bytes
+    with torch.no_grad():
+        features_BTD = policy.features(policy.tokenize(["a star"]), _random_tokens(policy, 1))
+    assert features_BTD.shape[-1] == sizes.width
+
+
 def test_names_of_trainable_parameters_are_distinct_and_stable(policy: Policy) -> None:
     names = [name for name, _ in policy.trainable()]
     assert len(set(names)) == len(names)
@@ -452,16 +524,18 @@ def test_sampling_changes_neither_the_weights_nor_their_gradients(policy: Policy
     assert torch.is_grad_enabled()
 
 
-def _elements(policy: Policy) -> Iterator[tuple[str, Tensor]]:
-    """Yields the first element of every weight, frozen ones too."""
+def _elements(policy: Policy, case: Case) -> Iterator[tuple[str, Tensor]]:
+    """Yields the first element of every weight, frozen ones too, where the policy does not say they stay."""
+    trained = {id(parameter) for _, parameter in policy.trainable()}
     for name, parameter in _whole(policy).named_parameters():
-        yield name, parameter.data.view(-1)[:1]
+        if id(parameter) in trained or not (case.frozen and name.startswith(case.frozen)):
+            yield name, parameter.data.view(-1)[:1]
 
 
 def test_the_digest_changes_with_any_weight_and_comes_back_with_it(policy: Policy, case: Case) -> None:
     digest = policy.digest()
     assert digest == policy.digest() == case.build().digest()
-    for name, element in _elements(policy):
+    for name, element in _elements(policy, case):
         before = element.clone()
         element += 1e-3 * (1 + before.abs())
         assert policy.digest() != digest, name

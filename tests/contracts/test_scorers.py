@@ -2,26 +2,59 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tessera.scorers import mosaic
-from tessera.types import Grade
+from tessera.scorers.judges.judge import load_judge
+from tessera.scorers.judges.sizes import JUDGES, JudgeName
+from tessera.types import Prompt
 
-Scorer = Callable[[Sequence[str], NDArray[np.uint8]], list[Grade]]
 
-# Every implementation: the scorer, prompts it can judge, and one it cannot.
-SCORERS: dict[str, tuple[Scorer, tuple[str, ...], str]] = {
-    "mosaic": (mosaic.grade, ("a photo of a red star", "two blue rings and a heart"), "a photo of a picture"),
+@dataclass(frozen=True)
+class Answer:
+    """What a scorer says of one picture: its numbers, or why there are none."""
+
+    values: tuple[float, ...]
+    reason: str
+
+
+Scorer = Callable[[Sequence[str], NDArray[np.uint8]], list[Answer]]
+
+
+def verifier(prompts: Sequence[str], images: NDArray[np.uint8]) -> list[Answer]:
+    return [Answer((each.strict, each.soft), each.reason) for each in mosaic.grade(prompts, images)]
+
+
+def judge(name: JudgeName) -> Scorer:
+    """Returns the shipped judge of that name as a scorer of texts."""
+    loaded = load_judge(name)
+
+    def score(prompts: Sequence[str], images: NDArray[np.uint8]) -> list[Answer]:
+        scores = loaded.score([Prompt(id=text, text=text) for text in prompts], images)
+        values = scores.value_B.tolist()
+        return [Answer((value,), reason) for value, reason in zip(values, scores.reasons, strict=True)]
+
+    return score
+
+
+PROMPTS = ("a photo of a red star", "two blue rings and a heart")
+UNREADABLE = "a photo of a picture of a dog"
+
+# Every implementation; each reads PROMPTS, and none reads UNREADABLE.
+SCORERS: dict[str, Callable[[], Scorer]] = {
+    "verifier": lambda: verifier,
+    **{name: (lambda name=name: judge(name)) for name in JUDGES},
 }
 
 
-@pytest.fixture(params=SCORERS)
-def case(request: pytest.FixtureRequest) -> tuple[Scorer, tuple[str, ...], str]:
+@pytest.fixture(params=SCORERS, scope="module")
+def score(request: pytest.FixtureRequest) -> Scorer:
     """Returns each scorer in turn."""
-    return SCORERS[request.param]
+    return SCORERS[request.param]()
 
 
 def pictures(count: int) -> NDArray[np.uint8]:
@@ -32,31 +65,30 @@ def pictures(count: int) -> NDArray[np.uint8]:
     return images
 
 
-def test_a_row_does_not_depend_on_its_neighbours(case: tuple[Scorer, tuple[str, ...], str]) -> None:
-    score, prompts, unreadable = case
-    rows = [*prompts, unreadable, *prompts]
+def test_a_row_does_not_depend_on_its_neighbours(score: Scorer) -> None:
+    rows = [*PROMPTS, UNREADABLE, *PROMPTS]
     images = pictures(len(rows))
     together = score(rows, images)
     alone = [score([prompt], images[i : i + 1])[0] for i, prompt in enumerate(rows)]
-    assert [repr(grade) for grade in together] == [repr(grade) for grade in alone]
+    assert list(map(repr, together)) == list(map(repr, alone))
 
 
-def test_what_cannot_be_scored_is_nan_with_a_reason(case: tuple[Scorer, tuple[str, ...], str]) -> None:
-    score, prompts, unreadable = case
-    missing, known = score([unreadable, prompts[0]], pictures(2))
-    assert math.isnan(missing.strict)
-    assert math.isnan(missing.soft)
+def test_what_cannot_be_scored_is_nan_with_a_reason(score: Scorer) -> None:
+    missing, known = score([UNREADABLE, PROMPTS[0]], pictures(2))
+    assert all(math.isnan(value) for value in missing.values)
     assert missing.reason
-    assert known.strict == 0
+    assert all(math.isfinite(value) for value in known.values)
     assert not known.reason
 
 
-def test_nothing_to_score_is_an_empty_answer(case: tuple[Scorer, tuple[str, ...], str]) -> None:
-    score, _, _ = case
+def test_a_blank_page_shows_nothing_to_the_verifier() -> None:
+    assert verifier(PROMPTS, pictures(1).repeat(2, axis=0)) == [Answer((0, 0), ""), Answer((0, 0), "")]
+
+
+def test_nothing_to_score_is_an_empty_answer(score: Scorer) -> None:
     assert score([], np.empty((0, 128, 128, 3), dtype=np.uint8)) == []
 
 
-def test_more_prompts_than_pictures_is_an_error(case: tuple[Scorer, tuple[str, ...], str]) -> None:
-    score, prompts, _ = case
+def test_more_prompts_than_pictures_is_an_error(score: Scorer) -> None:
     with pytest.raises(ValueError, match="zip"):
-        score(list(prompts), pictures(1))
+        score(list(PROMPTS), pictures(1))

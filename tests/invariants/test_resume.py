@@ -8,6 +8,7 @@ import pytest
 from tessera.algorithms.dpo import DPOConfig
 from tessera.algorithms.grpo import GRPOConfig
 from tessera.algorithms.iterated import IteratedConfig
+from tessera.policies.lora import LoRAConfig
 from tessera.storage import read_jsonl
 from tests.tiny import run_config, run_in, save_tiny_policy
 
@@ -25,6 +26,8 @@ CASES: dict[str, dict[str, Any]] = {
         "iterated": IteratedConfig(rounds=3, reference="refreshed"),
         "checkpoint_every": 1,
     },
+    "lora": {"adapter": LoRAConfig(rank=2), "gradient_checkpointing": True},
+    "lora-rounds": {"adapter": LoRAConfig(rank=2), "iterated": IteratedConfig(rounds=3)},
 }
 
 

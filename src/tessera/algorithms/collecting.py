@@ -1,6 +1,6 @@
 """What every algorithm collects with: groups of rollouts, their scores, log-probabilities under a view."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,12 +44,12 @@ def spend_on_pictures(context: Context, count: int) -> None:
     context.spend("reward_calls", count)
 
 
-def judge(context: Context, prompts: Sequence[Prompt], rollouts: Rollouts) -> Scores:
-    """Returns the scores of the rollouts' pictures; `prompts` has one entry per rollout."""
+def judge(context: Context, prompts: Sequence[Prompt], rollouts: Rollouts, group: int) -> Scores:
+    """Returns the scores of the rollouts' pictures, whole groups of them; `prompts` has one per rollout."""
     with context.phase("decode"):
         images_BHWC = context.policy.decode(rollouts.tokens)
     with context.phase("reward"):
-        return ask(context.reward, prompts, images_BHWC)
+        return ask(context.reward, prompts, images_BHWC, group)
 
 
 def diversity(tokens_BT: Int[Tensor, "B T"], group: int) -> Float[Tensor, " P"]:
@@ -72,6 +72,7 @@ class Groups:
     rollouts: Rollouts  # this process's, groups side by side
     share: range  # which of the P groups they are
     reward_PG: Float64[Tensor, "P G"]  # of all processes
+    parts: Mapping[str, Float64[Tensor, "P G"]]  # raw scores of what the reward is made of, if of several
     contrast_P: Bool[Tensor, " P"]  # two known rewards of the group differ
     diversity: float  # mean over groups; see `diversity`
     images: int  # sampled, by all processes
@@ -93,6 +94,7 @@ class Groups:
             "zero_variance_groups": self.flat,
             "empty_groups": group_advantages(self.reward_PG, "centred").empty_groups,
             "replaced_groups": self.replaced,
+            **part_means(self.parts),
         }
 
 
@@ -108,6 +110,7 @@ def draw_groups(
     chosen = list(share)  # the place in the stream of each of this process's groups
     made: dict[int, Rollouts] = {}  # by number within the share
     reward_MG = torch.full((len(share), group), torch.nan, dtype=torch.float64)
+    parts: dict[str, Tensor] = {}
     todo, images, missing, flat, replaced = list(range(len(share))), 0, 0, 0, 0
     behind = count  # where the next stand-ins are
     while True:
@@ -117,10 +120,14 @@ def draw_groups(
             with context.phase("sample"):
                 rollouts = draw(context, asked, view, seed=seed)
             spend_on_pictures(context, len(rollouts))
-            scores = judge(context, [stream[place] for place in places for _ in range(group)], rollouts)
+            scores = judge(
+                context, [stream[place] for place in places for _ in range(group)], rollouts, group
+            )
             missing += refuse_missing(scores, context.max_missing, context.reward.name)
             images += len(rollouts)
             reward_MG[todo] = scores.value_B.view(-1, group)
+            for name, value_B in scores.parts.items():
+                parts.setdefault(name, torch.full_like(reward_MG, torch.nan))[todo] = value_B.view(-1, group)
             made |= {n: rollouts.rows(i * group, (i + 1) * group) for i, n in enumerate(todo)}
         reward_PG = context.peers.gather(reward_MG)
         judged = group_advantages(reward_PG, "centred")
@@ -140,6 +147,7 @@ def draw_groups(
         rollouts=rollouts,
         share=share,
         reward_PG=reward_PG,
+        parts={name: context.peers.gather(part_MG) for name, part_MG in parts.items()},
         contrast_P=judged.contrast_P,
         diversity=diversity_P.mean().item(),
         images=images,
@@ -147,6 +155,11 @@ def draw_groups(
         flat=flat,
         replaced=replaced,
     )
+
+
+def part_means(parts: Mapping[str, Float64[Tensor, "..."]]) -> dict[str, float]:
+    """Returns what the line of a step says of each part of a reward."""
+    return {f"reward_{name}": torch.nanmean(value).item() for name, value in parts.items()}
 
 
 def reward_spread(reward_PG: Float[Tensor, "P G"]) -> float:

@@ -29,7 +29,7 @@ from tessera.algorithms.base import (
     require_unfiltered,
     trained_view,
 )
-from tessera.algorithms.collecting import diversity, reward_spread
+from tessera.algorithms.collecting import diversity, part_means, reward_spread
 from tessera.algorithms.stages import drawn, judged, parts_of, who_drew
 from tessera.config import config
 from tessera.data.store import RolloutStore
@@ -215,6 +215,7 @@ class DPO:
                 "zero_variance_groups": index.no_contrast_groups,
                 "empty_groups": index.empty_groups,
                 "pairs": len(rows),
+                **part_means(scores.parts),
             },
         )
 

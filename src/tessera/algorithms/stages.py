@@ -73,7 +73,7 @@ def judged(context: Context, store: RolloutStore, prompts: int, group: int) -> S
     for part in context.peers.share(len(parts)):
         if not store.has_scores(part):
             asked, rollouts = store.read_rollouts(part)
-            store.write_scores(part, judge(context, asked, rollouts))
+            store.write_scores(part, judge(context, asked, rollouts, group))
         context.on_progress("scoring", parts[part].stop, prompts)
     context.peers.wait()
     made = [store.read_scores(part) for part in range(len(parts))]
@@ -81,6 +81,7 @@ def judged(context: Context, store: RolloutStore, prompts: int, group: int) -> S
         value_B=torch.cat([scores.value_B for scores in made]),
         reasons=tuple(reason for scores in made for reason in scores.reasons),
         digest=context.reward.digest(),
+        parts={name: torch.cat([scores.parts[name] for scores in made]) for name in made[0].parts},
     )
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from tessera.config import config, from_plain, to_plain
 from tessera.errors import CheckpointError, UserError, unknown
 from tessera.policies.layout import CHECKPOINTS, SETTINGS, WEIGHTS, last_checkpoint
+from tessera.policies.lora import LoRAPolicy
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.storage import write_json
@@ -79,14 +80,18 @@ def read_policy(folder: Path) -> MosaicPolicy:
     return policy.eval()
 
 
-def save_policy(policy: MosaicPolicy, folder: Path, dtype: torch.dtype = torch.float16) -> None:
-    """Writes the policy into a folder."""
+def save_policy(policy: MosaicPolicy | LoRAPolicy, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+    """Writes the policy into a folder; an adapter is merged into the weights, in float32."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in policy.state_dict().items()}
+    if isinstance(policy, LoRAPolicy):
+        config, weights = policy.base.config, policy.merged()
+    else:
+        config, weights = policy.config, policy.state_dict()
+    tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in weights.items()}
     temporary = folder / f".{WEIGHTS}"
     save_file(tensors, temporary)
     temporary.replace(folder / WEIGHTS)
-    write_json(folder / SETTINGS, to_plain(SavedPolicy(kind="mosaic", mosaic=policy.config)))
+    write_json(folder / SETTINGS, to_plain(SavedPolicy(kind="mosaic", mosaic=config)))
 
 
 def _json(text: str) -> dict[str, object]:

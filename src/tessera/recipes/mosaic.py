@@ -36,6 +36,7 @@ def mosaic_grpo() -> RunConfig:
             max_grad_norm=1.0,  # prototype
         ),
         precision="bfloat16",  # of training: 2.6 times as fast as float32 here, replay gap 1e-3 nats
+        micro_batch=32,  # 0.4 GB at once; fixed, so that every machine rounds alike
     )
 
 
@@ -64,6 +65,7 @@ def mosaic_dpo() -> RunConfig:
             max_grad_norm=1.0,
         ),
         precision="bfloat16",
+        micro_batch=32,  # as mosaic-grpo
     )
 
 

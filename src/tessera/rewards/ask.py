@@ -12,19 +12,28 @@ from tessera.tensors import Scores
 from tessera.types import Prompt
 
 
-def ask(reward: Reward, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"]) -> Scores:
-    """Returns the reward's scores of the pictures; refuses a wrong number of them, and infinite ones."""
-    scores = reward.score(prompts, images_BHWC)
+def ask(
+    reward: Reward, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"], group: int = 1
+) -> Scores:
+    """Returns the reward's scores of the pictures; refuses a wrong number of them, and infinite ones.
+
+    The `group` pictures of a prompt lie side by side.
+    """
+    return checked(reward.score(prompts, images_BHWC, group), reward.name, prompts)
+
+
+def checked(scores: Scores, name: str, prompts: Sequence[Prompt]) -> Scores:
+    """Returns what `name` said of pictures of these prompts, if it is a number, or NaN, for each."""
     asked = len(prompts)
     if not len(scores.value_B) == len(scores.reasons) == asked:
         raise RewardError(
-            f"the reward {reward.name!r} was asked about {asked} pictures and gave {len(scores.value_B)} "
+            f"the reward {name!r} was asked about {asked} pictures and gave {len(scores.value_B)} "
             f"values and {len(scores.reasons)} reasons; it must give one of each per picture, in order"
         )
     if torch.isinf(scores.value_B).any():
         row = int(torch.isinf(scores.value_B).nonzero()[0])
         raise RewardError(
-            f"the reward {reward.name!r} gave {scores.value_B[row].item()} for {prompts[row].text!r}; "
+            f"the reward {name!r} gave {scores.value_B[row].item()} for {prompts[row].text!r}; "
             "return NaN for what cannot be measured, and a finite number otherwise"
         )
     return scores

@@ -1,12 +1,15 @@
 """Checkpoints: a policy folder with what else a run needs to go on as if it had never stopped.
 
-    step_000040/policy.json, model.safetensors   the policy, in float32: no rounding on the way
-                optimizer.safetensors            AdamW's moments, by parameter name
+    step_000040/policy.json, model.safetensors   the policy, in float32: no rounding on the way; for LoRA
+                                                 merged, so that it is a policy like any other
+                adapter.safetensors              LoRA: the adapter by itself, to go on with
+                optimizer.safetensors            AdamW's state, by parameter name
                 reference.safetensors            where the reference has moved: its weights
                 state.json                       how far the run is, and what it must agree with
                 COMPLETE                         size and hash of every file above, written last
 
-Made under a temporary name and renamed. There is no generator to save: all randomness is a function of the
+Any number of processes writes the same files, and any other number goes on from them. Made under a temporary
+name and renamed. There is no generator to save: all randomness is a function of the
 seed and the step, so the step is the position in the stream of prompts and in the order of pairs, too.
 """
 
@@ -20,20 +23,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from tessera.errors import CheckpointError, CheckpointMismatch, TrainingError
 from tessera.policies.layout import CHECKPOINTS, COMPLETE, checkpoint_path, last_checkpoint
 from tessera.policies.load import read_policy, save_policy
+from tessera.policies.lora import LoRAPolicy
 from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.protocols import Policy
 from tessera.storage import full_disk_told, write_json
+from tessera.training.distributed import Team, write_tensors
 
+ADAPTER = "adapter.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 REFERENCE = "reference.safetensors"
 STATE = "state.json"
+COUNT = "step"  # the one number in what AdamW keeps of a parameter; all else has the parameter's shape
 
 Named = Iterable[tuple[str, Parameter]]
 
@@ -51,15 +59,18 @@ class RunState:
 
 def save_checkpoint(
     run: Path,
-    policy: MosaicPolicy,
+    policy: MosaicPolicy | LoRAPolicy,
     optimizer: Optimizer,
+    named: Named,
     state: RunState,
+    team: Team,
     *,
-    moved_reference: MosaicPolicy | None = None,
+    moved_reference: Policy | None = None,
 ) -> Path:
     """Writes the checkpoint of the state's step; returns its folder. Refuses weights that are no numbers.
 
-    A reference is written only where it is no longer the policy that the run started from.
+    `policy` is whole on every process; `named` are the parameters that the optimizer moves, which may be
+    pieces. A reference is written only where it is no longer the policy that the run started from.
     """
     for name, parameter in policy.trainable():
         if not torch.isfinite(parameter).all():
@@ -70,21 +81,26 @@ def save_checkpoint(
     final = checkpoint_path(run, state.step)
     work = final.with_name(final.name + ".partial")
     with full_disk_told(run):
-        for leftover in (work, final):  # what a kill or a copy left incomplete
-            if leftover.exists():
-                shutil.rmtree(leftover)
-        save_policy(policy, work, torch.float32)
-        save_file(_optimizer_tensors(optimizer, policy.trainable()), work / OPTIMIZER)
-        if moved_reference is not None:
-            weights = {name: tensor.detach().cpu() for name, tensor in moved_reference.trainable()}
-            save_file(weights, work / REFERENCE)
-        write_json(work / STATE, asdict(state))
-        files = sorted(path for path in work.iterdir() if path.is_file())
-        write_json(work / COMPLETE, {path.name: _fingerprint(path) for path in files})
-        for path in (*files, work / COMPLETE):
-            _flush(path)
-        work.rename(final)
-        _flush(final.parent)
+        if team.first:
+            for leftover in (work, final):  # what a kill or a copy left incomplete
+                if leftover.exists():
+                    shutil.rmtree(leftover)
+            save_policy(policy, work, torch.float32)
+            if isinstance(policy, LoRAPolicy):
+                write_tensors(dict(policy.trainable()), work / ADAPTER)
+            if moved_reference is not None:
+                write_tensors(dict(moved_reference.trainable()), work / REFERENCE)
+            write_json(work / STATE, asdict(state))
+        team.wait()
+        team.save(_optimizer_tensors(optimizer, named), work / OPTIMIZER)
+        if team.first:
+            files = sorted(path for path in work.iterdir() if path.is_file())
+            write_json(work / COMPLETE, {path.name: _fingerprint(path) for path in files})
+            for path in (*files, work / COMPLETE):
+                _flush(path)
+            work.rename(final)
+            _flush(final.parent)
+    team.wait()
     return final
 
 
@@ -98,24 +114,38 @@ def load_checkpoint(folder: Path) -> tuple[MosaicPolicy, RunState]:
     return read_policy(folder), state
 
 
-def load_optimizer(folder: Path, optimizer: Optimizer, named: Named) -> None:
+def load_optimizer(folder: Path, optimizer: Optimizer, named: Named, team: Team) -> None:
     """Puts the moments of a checkpoint into an optimizer over the same parameters."""
+    parameters = dict(named)
+    path, into = folder / OPTIMIZER, dict[str, torch.Tensor]()
     try:
-        tensors = load_file(folder / OPTIMIZER)
-    except SafetensorError as error:
+        with safe_open(path, framework="pt") as file:
+            keys = [key.rpartition("/") for key in file.keys()]  # noqa: SIM118 - no mapping: it has only keys()
+        for name, _, what in keys:
+            # The count of steps is a number on the CPU wherever the parameter lies; moments lie as it does.
+            empty = torch.zeros(1) if what == COUNT else torch.zeros_like(parameters[name])
+            into[f"{name}/{what}"] = empty
+        team.load(path, into)
+    except (SafetensorError, KeyError) as error:
         raise _broken(folder, OPTIMIZER) from error
-    for name, parameter in named:
-        prefix = f"{name}/"
-        entries = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
-        # The count of steps is a number on the CPU wherever the parameter lies; moments lie beside it.
-        optimizer.state[parameter] = {
-            key: tensor if tensor.ndim == 0 else tensor.to(parameter.device)
-            for key, tensor in entries.items()
-        }
+    for name, _, what in keys:
+        tensor = into[f"{name}/{what}"]
+        optimizer.state[parameters[name]][what] = tensor[0] if what == COUNT else tensor
 
 
 @torch.no_grad()
-def load_reference(folder: Path, reference: MosaicPolicy) -> bool:
+def load_adapter(folder: Path, policy: LoRAPolicy) -> None:
+    """Puts the adapter of a checkpoint into a policy on the same base."""
+    try:
+        tensors = load_file(folder / ADAPTER)
+    except SafetensorError as error:
+        raise _broken(folder, ADAPTER) from error
+    for name, parameter in policy.trainable():
+        parameter.copy_(tensors[name])
+
+
+@torch.no_grad()
+def load_reference(folder: Path, reference: Policy) -> bool:
     """Puts the weights of a checkpoint's moved reference into it; returns whether there were any."""
     path = folder / REFERENCE
     if not path.exists():
@@ -150,8 +180,9 @@ def resume_point(run: Path, *, reference_digest: str, config_digest: str) -> Pat
 
 
 def _optimizer_tensors(optimizer: Optimizer, named: Named) -> dict[str, torch.Tensor]:
+    # One element, not a number: joining the pieces of several processes, torch 2.13 writes 0 for numbers.
     return {
-        f"{name}/{key}": value.detach().cpu().contiguous()
+        f"{name}/{key}": value.reshape(1) if key == COUNT else value
         for name, parameter in named
         for key, value in optimizer.state[parameter].items()
     }

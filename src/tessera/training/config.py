@@ -1,16 +1,18 @@
 """A run as data: what is trained, by which algorithm, for which reward, how long, and what is watched."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from tessera.algorithms.dpo import DPOConfig
 from tessera.algorithms.grpo import GRPOConfig
 from tessera.algorithms.iterated import IteratedConfig
-from tessera.config import config
+from tessera.config import config, to_plain
 from tessera.errors import UserError
+from tessera.policies.lora import LoRAConfig
 from tessera.rewards.load import RewardConfig
 from tessera.rewards.metric import MetricReward
+from tessera.training.distributed import Strategy
 from tessera.types import View
 
 AlgorithmConfig = Annotated[GRPOConfig | DPOConfig, Field(discriminator="kind")]
@@ -50,7 +52,7 @@ class WatchConfig:
     every: int = 25  # steps between measurements; 0 measures at the start and at the end only
     benchmarks: tuple[str, ...] = ("mosaic-id", "mosaic-ood")
     prompts_per_category: int = 10  # one picture each
-    film_every: int = 5  # steps between pictures of the same prompts and seeds; 0: at start and end only
+    film_every: int = 10  # steps between pictures of the same prompts and seeds; 0: at start and end only
 
 
 @config
@@ -68,7 +70,11 @@ class RunConfig:
     steps: int
     optimizer: OptimizerConfig
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the training forward pass alone
-    micro_batch: int = 32  # rows per backward pass; changes memory and rounding, not the result
+    adapter: LoRAConfig | None = None  # trains these low-rank products alone; unset: all weights
+    gradient_checkpointing: bool = False  # recomputes each layer in backward: same result, slower, smaller
+    micro_batch: int | None = None  # rows per backward pass; unset: as many as fit (training/memory.py)
+    memory_gb: float | None = None  # that the policy and its training may take; unset: what is free
+    strategy: Strategy = "ddp"  # of several processes; ddp: all weights on each, fsdp: a piece on each
     batch_size: int = 64  # pictures at once without gradients; changes speed and memory, never a picture
     checkpoint_every: int = 10
     watch: WatchConfig = WatchConfig()
@@ -76,8 +82,16 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps", "micro_batch", "batch_size", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be 1 or more, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be 1 or more, got {value}")
+        if self.memory_gb is not None and not self.memory_gb > 0:
+            raise UserError(f"memory_gb must be above 0, got {self.memory_gb}; unset it to take what is free")
+        if self.adapter is not None and self.strategy == "fsdp":
+            raise UserError(
+                "strategy=fsdp shares out gradients and moments, of which an adapter has next to none; use "
+                "strategy=ddp with it, or unset adapter"
+            )
         if not 0 <= self.max_missing <= 1:
             raise UserError(f"max_missing is a share in [0, 1], got {self.max_missing}")
         updates = self.algorithm.updates if isinstance(self.algorithm, GRPOConfig) else 1
@@ -96,3 +110,7 @@ class RunConfig:
     def round_steps(self) -> int:
         """How many steps a round has."""
         return self.steps // (self.iterated.rounds if self.iterated else 1)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the settings as plain data, without how processes share the work: the numbers are equal."""
+        return {name: value for name, value in to_plain(self).items() if name != "strategy"}

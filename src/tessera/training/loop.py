@@ -9,8 +9,10 @@ from typing import Any
 from torch.optim import Optimizer
 
 from tessera.algorithms.base import Algorithm, Context
+from tessera.policies.lora import LoRAPolicy
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.policies.reference import move
+from tessera.protocols import Policy
 from tessera.training.checkpoint import RunState, save_checkpoint
 from tessera.training.config import RunConfig
 from tessera.training.distributed import Team
@@ -26,8 +28,9 @@ class Run:
 
     settings: RunConfig
     folder: Path
-    policy: MosaicPolicy
-    reference: MosaicPolicy
+    policy: MosaicPolicy | LoRAPolicy  # that trains: called by the loss alone, as its weights may be pieces
+    drawer: MosaicPolicy | LoRAPolicy  # it again, whole: as it was when last refreshed
+    reference: Policy
     algorithm: Algorithm
     context: Context
     team: Team
@@ -36,6 +39,7 @@ class Run:
     stopwatch: Stopwatch
     ledger: Ledger
     autocast: Callable[[], AbstractContextManager[Any]]
+    micro_batch: int  # rows per backward pass
     state: RunState
 
 
@@ -49,10 +53,11 @@ def train(run: Run, on_step: OnStep) -> RunState:
     while state.step < steps:
         round_, within = divmod(state.step, algorithm.steps_per_round)
         if within == 0 and (share := algorithm.reference_share(state.step)):
-            move(run.reference, run.policy, share)
+            run.team.refresh(run.policy, run.drawer)
+            move(run.reference, run.drawer, share)
         images = 0
         if collected is None or within == 0:
-            run.team.refresh(run.policy, context.policy)
+            run.team.refresh(run.policy, run.drawer)
             collected = algorithm.collect(context, round_, resumed=within > 0)
             images = collected.images if within == 0 else 0
         batch = algorithm.batch(context, collected, state.step)
@@ -66,7 +71,7 @@ def train(run: Run, on_step: OnStep) -> RunState:
                 lambda rows: algorithm.loss(run.policy, run.reference, rows),
                 algorithm.count(batch),
                 team=run.team,
-                micro_batch=settings.micro_batch,
+                micro_batch=run.micro_batch,
                 max_grad_norm=settings.optimizer.max_grad_norm,
                 autocast=run.autocast,
                 check=algorithm.check,
@@ -89,16 +94,21 @@ def train(run: Run, on_step: OnStep) -> RunState:
 
 
 def look(run: Run, step: int, *, measure: bool, film: bool) -> dict[str, Any]:
-    """Measures on validation prompts and draws the film strip, as asked; returns what the line says of it."""
+    """Measures on validation prompts and draws the film strip, as asked; returns what the line says of it.
+
+    The first process does both while the others go on, as far as they can without it.
+    """
     row: dict[str, Any] = {}
     if measure or film:
-        run.team.refresh(run.policy, run.context.policy)
+        run.team.refresh(run.policy, run.drawer)
+    if not run.team.first:
+        return row
     if measure:
         with run.stopwatch.phase("held_out"):
-            row["held_out"] = run.watch.measure(run.context.policy, run.folder, step)
+            row["held_out"] = run.watch.measure(run.drawer, run.folder, step)
     if film:
         with run.stopwatch.phase("film"):
-            run.watch.film(run.context.policy, run.folder, step)
+            run.watch.film(run.drawer, run.folder, step)
     return row
 
 
@@ -107,10 +117,13 @@ def keep(run: Run, state: RunState) -> None:
     iterated = run.settings.iterated
     # Before the second round the reference is what the run started from.
     moved = iterated is not None and iterated.share() > 0 and state.step > run.settings.round_steps
+    run.team.refresh(run.policy, run.drawer)
     save_checkpoint(
         run.folder,
-        run.policy,
+        run.drawer,
         run.optimizer,
+        run.policy.trainable(),
         state,
+        run.team,
         moved_reference=run.reference if moved else None,
     )

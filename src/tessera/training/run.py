@@ -16,11 +16,15 @@ from tessera.benchmarks.mosaic import MosaicBenchmark
 from tessera.config import digest, to_plain
 from tessera.errors import UserError
 from tessera.policies.load import load_policy
+from tessera.policies.lora import LoRAPolicy
+from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.policies.reference import frozen_copy
+from tessera.protocols import Policy
 from tessera.rewards.load import load_reward
 from tessera.storage import open_in_place
 from tessera.training.checkpoint import (
     RunState,
+    load_adapter,
     load_checkpoint,
     load_optimizer,
     load_reference,
@@ -30,6 +34,7 @@ from tessera.training.config import RunConfig
 from tessera.training.distributed import Alone, Team
 from tessera.training.ledger import Ledger
 from tessera.training.loop import Run
+from tessera.training.memory import plan_rows
 from tessera.training.metrics import Stopwatch, forget_after
 from tessera.training.watch import Watch
 from tessera.types import Progress, Prompt, View, silent
@@ -55,16 +60,15 @@ def open_run(
     source = PromptSource.parse(settings.prompts)
     reward = load_reward(settings.reward)
     benchmarks = [MosaicBenchmark(PromptSource.parse(name), "val") for name in settings.watch.benchmarks]
-    policy = load_policy(settings.policy)
+    policy, reference = _policies(settings, team.device)
     view = settings.view or policy.spec.default_view
     algorithm = _algorithm(settings, view)
-    reference = frozen_copy(policy)
     state = RunState(
         step=0,
         images=0,
         seconds=0.0,
         reference_digest=reference.digest(),
-        config_digest=digest(settings),
+        config_digest=digest(settings.identity()),
     )
     recorded = {
         "policy_digest": state.reference_digest,
@@ -72,19 +76,35 @@ def open_run(
         "config_digest": state.config_digest,
         "tessera": version,
     }
+    _check_shares(algorithm, team)
+    plan = plan_rows(
+        settings, policy, folder, team, drawn=view, trained=algorithm.trained_view, resume=resume
+    )
     notes = {
         "command": command,
         "drawn_view": to_plain(view),
         "trained_view": to_plain(algorithm.trained_view),
+        "strategy": settings.strategy,
+        "processes": team.count,
+        **plan.notes,
     }
-    _check_shares(algorithm, team)
-    open_in_place(folder, {**to_plain(settings), **recorded}, resume=resume, notes=notes)
+    if team.first:
+        open_in_place(folder, {**settings.identity(), **recorded}, resume=resume, notes=notes)
+    team.wait()
     checkpoint = resume_point(
         folder, reference_digest=state.reference_digest, config_digest=state.config_digest
     )
     if checkpoint is not None:
-        policy, state = load_checkpoint(checkpoint)
-    forget_after(folder, state.step if checkpoint else -1)
+        saved, state = load_checkpoint(checkpoint)
+        if isinstance(policy, LoRAPolicy):
+            load_adapter(checkpoint, policy)  # what was saved is merged, and trains no further
+        else:
+            policy = saved.to(team.device)
+        policy.recompute(settings.gradient_checkpointing)
+    if team.first:
+        forget_after(folder, state.step if checkpoint else -1)
+    base = policy.base if isinstance(policy, LoRAPolicy) else policy
+    team, drawer = team.around(policy, base.units(), settings.strategy)
     optimizer = torch.optim.AdamW(
         [parameter for _, parameter in policy.trainable()],
         lr=settings.optimizer.lr,
@@ -92,7 +112,7 @@ def open_run(
         weight_decay=settings.optimizer.weight_decay,
     )
     if checkpoint is not None:
-        load_optimizer(checkpoint, optimizer, policy.trainable())
+        load_optimizer(checkpoint, optimizer, policy.trainable(), team)
         load_reference(checkpoint, reference)
     stopwatch, ledger = Stopwatch(), Ledger()
 
@@ -103,11 +123,12 @@ def open_run(
         settings=settings,
         folder=folder,
         policy=policy,
+        drawer=drawer,
         reference=reference,
         algorithm=algorithm,
         team=team,
         context=Context(
-            policy=policy,
+            policy=drawer,
             reference=reference,
             reward=reward,
             prompts=prompts,
@@ -131,8 +152,20 @@ def open_run(
         stopwatch=stopwatch,
         ledger=ledger,
         autocast=_autocast(settings, policy.device),
+        micro_batch=plan.rows,
         state=state,
     )
+
+
+def _policies(settings: RunConfig, device: torch.device) -> tuple[MosaicPolicy | LoRAPolicy, Policy]:
+    """Returns the policy that trains and its reference, both as the run starts."""
+    base = load_policy(settings.policy).to(device)
+    base.recompute(settings.gradient_checkpointing)
+    if settings.adapter is None:
+        return base, frozen_copy(base)
+    moves = settings.iterated is not None and settings.iterated.share() > 0
+    policy = LoRAPolicy(base, settings.adapter, seed=settings.seed, reference_moves=moves)
+    return policy, policy.reference()
 
 
 def _algorithm(settings: RunConfig, view: View) -> Algorithm:

@@ -37,3 +37,11 @@ def table(prompts: Sequence[Prompt], images_BHWC: np.ndarray) -> np.ndarray:
 def every_fourth_missing(prompts: Sequence[Prompt], images_BHWC: np.ndarray) -> list[float]:
     values = brightness(prompts, images_BHWC)
     return [float("nan") if index % 4 == 0 else value for index, value in enumerate(values)]
+
+
+def always_missing(prompts: Sequence[Prompt], images_BHWC: np.ndarray) -> list[float]:
+    return [float("nan")] * len(prompts)
+
+
+def constant(prompts: Sequence[Prompt], images_BHWC: np.ndarray) -> list[float]:
+    return [0.5] * len(prompts)

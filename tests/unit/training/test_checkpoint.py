@@ -18,6 +18,7 @@ from tessera.training.checkpoint import (
     resume_point,
     save_checkpoint,
 )
+from tessera.training.distributed import Alone
 from tests.contracts.test_policies import tiny_mosaic
 
 STATE = RunState(step=3, images=192, seconds=1.5, reference_digest="ref", config_digest="cfg")
@@ -35,20 +36,25 @@ def trained() -> tuple[MosaicPolicy, torch.optim.Optimizer]:
     return policy, optimizer
 
 
+def save(run: Path, policy: MosaicPolicy, optimizer: torch.optim.Optimizer, state: RunState = STATE) -> Path:
+    """Writes a checkpoint, as one process does."""
+    return save_checkpoint(run, policy, optimizer, policy.trainable(), state, Alone())
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path, *trained(), STATE)
+    save(tmp_path, *trained())
     return tmp_path
 
 
 def test_policy_optimizer_and_state_come_back_bit_for_bit(tmp_path: Path) -> None:
     policy, optimizer = trained()
-    folder = save_checkpoint(tmp_path, policy, optimizer, STATE)
+    folder = save(tmp_path, policy, optimizer)
     again, state = load_checkpoint(folder)
     assert state == STATE
     assert again.digest() == policy.digest()
     other = torch.optim.AdamW([parameter for _, parameter in again.trainable()], lr=0.1)
-    load_optimizer(folder, other, again.trainable())
+    load_optimizer(folder, other, again.trainable(), Alone())
     for each, model in ((optimizer, policy), (other, again)):
         for _, parameter in model.trainable():
             parameter.grad = torch.ones_like(parameter)
@@ -61,7 +67,7 @@ def test_a_run_folder_and_a_checkpoint_are_policies(run: Path) -> None:
     policy, optimizer = trained()
     with torch.no_grad():
         policy.transformer.head.weight.add_(1)
-    second = save_checkpoint(run, policy, optimizer, replace(STATE, step=12))
+    second = save(run, policy, optimizer, replace(STATE, step=12))
     assert load_policy(str(run)).digest() == load_policy(str(second)).digest() == policy.digest()
     assert load_policy(str(first)).digest() != policy.digest()
 
@@ -72,7 +78,7 @@ def test_a_run_without_a_complete_checkpoint_is_no_policy_yet(run: Path) -> None
         load_policy(str(run))
     with pytest.raises(CheckpointError, match="COMPLETE is missing"):
         load_checkpoint(checkpoint_path(run, 3))
-    save_checkpoint(run, *trained(), STATE)  # what was left incomplete does not stand in the way
+    save(run, *trained())  # what was left incomplete does not stand in the way
     assert last_checkpoint(run) == checkpoint_path(run, 3)
 
 
@@ -105,12 +111,12 @@ def test_a_full_disk_is_told_and_leaves_the_checkpoint_before(run: Path, monkeyp
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tessera.training.checkpoint.save_file", full)
+    monkeypatch.setattr("tessera.training.distributed.save_file", full)
     with pytest.raises(OutputError, match=r"No space left.*--resume"):
-        save_checkpoint(run, *trained(), replace(STATE, step=6))
+        save(run, *trained(), replace(STATE, step=6))
     assert last_checkpoint(run) == checkpoint_path(run, 3)
     monkeypatch.undo()
-    save_checkpoint(run, *trained(), replace(STATE, step=6))
+    save(run, *trained(), replace(STATE, step=6))
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step_000003", "step_000006"]
 
 
@@ -120,7 +126,7 @@ def test_weights_that_are_no_numbers_are_not_saved(run: Path, value: float) -> N
     with torch.no_grad():
         policy.transformer.head.weight[0, 0] = value
     with pytest.raises(TrainingError, match=r"after step 6 head\.weight holds no finite number"):
-        save_checkpoint(run, policy, optimizer, replace(STATE, step=6))
+        save(run, policy, optimizer, replace(STATE, step=6))
     assert last_checkpoint(run) == checkpoint_path(run, 3)
 
 

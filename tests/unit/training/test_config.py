@@ -7,6 +7,7 @@ import pytest
 
 from tessera.algorithms.grpo import GRPOConfig
 from tessera.errors import UserError
+from tessera.policies.lora import LoRAConfig
 from tessera.training.config import OptimizerConfig
 from tests.tiny import run_config
 
@@ -24,6 +25,8 @@ def test_the_rate_climbs_then_falls_and_is_never_zero() -> None:
     [
         ({"steps": 0}, "steps must be 1 or more"),
         ({"micro_batch": 0}, "micro_batch must be 1 or more"),
+        ({"adapter": LoRAConfig(), "strategy": "fsdp"}, "use strategy=ddp with it"),
+        ({"memory_gb": 0.0}, "memory_gb must be above 0"),
         ({"max_missing": 1.5}, "max_missing is a share"),
         ({"steps": 3, "algorithm": GRPOConfig(updates=2)}, "steps=3 must be a multiple of updates=2"),
         (

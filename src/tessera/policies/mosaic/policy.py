@@ -16,7 +16,7 @@ from tessera.policies.mosaic.tokenizer import Tokenizer
 from tessera.policies.mosaic.transformer import Transformer
 from tessera.sampling.cache import StaticCache
 from tessera.tensors import TextBatch
-from tessera.types import PolicySpec
+from tessera.types import Footprint, PolicySpec
 from tessera.world.grammar import check_words
 
 PADDING = 0
@@ -47,6 +47,26 @@ class MosaicPolicy(nn.Module):
             prefix=self.transformer.prefix,
             default_view=self.config.default_view,
         )
+
+    @property
+    def footprint(self) -> Footprint:
+        """What its memory depends on."""
+        sizes, weights = self.config.transformer, self.transformer.begin_of_image
+        return Footprint(
+            parameters=sum(parameter.numel() for parameter in self.parameters()),
+            weight_bytes=weights.element_size(),
+            layers=sizes.layers,
+            width=sizes.width,
+            heads=sizes.heads,
+            cache_width=sizes.width,
+            mlp_width=sizes.mlp_width,
+            mlp_tensors=2,
+            keeps_scores=not weights.is_cuda,
+        )
+
+    def recompute(self, on: bool) -> None:
+        """Makes each layer's activations again in backward instead of keeping them, or no longer."""
+        self.transformer.recompute = on
 
     @property
     def device(self) -> torch.device:
@@ -119,6 +139,10 @@ class MosaicPolicy(nn.Module):
     def trainable(self) -> Iterator[tuple[str, Parameter]]:
         """Yields the transformer's parameters."""
         return self.transformer.named_parameters()
+
+    def units(self) -> Sequence[nn.Module]:
+        """Returns the modules whose weights processes gather together: each layer, then all that trains."""
+        return [*self.transformer.layers, self.transformer]
 
     def digest(self) -> str:
         """Returns a hash of all weights, by name, and of the sizes, words and default view."""

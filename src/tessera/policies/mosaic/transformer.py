@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.sampling.cache import StaticCache
@@ -27,6 +28,7 @@ class Transformer(nn.Module):
         sizes = config.transformer
         grid, tokens = config.tokenizer.grid, config.tokens
         self.config = config
+        self.recompute = False  # whether backward makes each layer's activations again: slower, smaller
         self.prefix = sizes.text_slots + 1
         self.text_embedding = nn.Embedding(len(config.words) + 1, sizes.width)  # 0 is padding
         self.image_embedding = nn.Embedding(config.tokenizer.codebook, sizes.width)
@@ -77,7 +79,11 @@ class Transformer(nn.Module):
         codes_BTD = self.image_embedding(tokens_BT[:, :-1])
         x_BSD = torch.cat([self._prefix_input(text_BL), codes_BTD], dim=1) + self._positions()
         for layer in self._stack:
-            x_BSD = layer(x_BSD)
+            if self.recompute and torch.is_grad_enabled():
+                # No dropout here, so there is no random state to put back.
+                x_BSD = checkpoint(layer, x_BSD, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x_BSD = layer(x_BSD)
         return self.norm(x_BSD[:, self.prefix - 1 :])
 
     def prefill(self, text_BL: Int[Tensor, "B L"], cache: StaticCache) -> Float[Tensor, "B D"]:
