@@ -12,7 +12,7 @@ from tessera.algorithms.grpo import GRPOConfig
 from tessera.policies.load import save_policy
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.policies.reference import frozen_copy
-from tessera.protocols import Scorer
+from tessera.protocols import Policy, Scorer
 from tessera.rewards.noise import NoiseReward
 from tessera.rewards.plain import Plain
 from tessera.training.config import OptimizerConfig, RunConfig, WatchConfig
@@ -74,7 +74,7 @@ def run_config(policy: Path, **changes: Any) -> RunConfig:
 
 def run_in(
     folder: Path, settings: RunConfig, *, resume: bool = False, stop_after: int | None = None
-) -> MosaicPolicy:
+) -> Policy:
     """Trains in the folder and returns the policy; `stop_after` breaks off after so many steps, as a kill."""
 
     def stop(row: Mapping[str, Any]) -> None:

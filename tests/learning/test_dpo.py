@@ -12,7 +12,7 @@ import pytest
 
 from tessera.algorithms.collecting import group_requests
 from tessera.policies.load import load_policy
-from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.protocols import Policy
 from tessera.recipes import load_recipe
 from tessera.rewards.metric import MetricReward
 from tessera.sampling.sampler import sample
@@ -24,7 +24,7 @@ STEPS = 16
 PROMPTS = [prompt_at(PromptSource("id"), "train", 0, 10_000 + position) for position in range(480)]
 
 
-def mean_reward(policy: MosaicPolicy) -> float:
+def mean_reward(policy: Policy) -> float:
     rollouts = sample(policy, group_requests(PROMPTS, 1), policy.spec.default_view, seed=77)
     return MetricReward().score(PROMPTS, policy.decode(rollouts.tokens)).value_B.mean().item()
 

@@ -16,7 +16,7 @@ import torch
 
 from tessera.algorithms.collecting import group_requests
 from tessera.policies.load import load_policy
-from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.protocols import Policy
 from tessera.recipes import load_recipe
 from tessera.rewards.metric import MetricReward
 from tessera.rewards.noise import NoiseReward
@@ -29,7 +29,7 @@ STEPS = 32
 PROMPTS = [prompt_at(PromptSource("id"), "train", 0, 10_000 + position) for position in range(240)]
 
 
-def trained(folder: Path, reward: Any, seed: int) -> MosaicPolicy:
+def trained(folder: Path, reward: Any, seed: int) -> Policy:
     """Returns the shipped policy after a small budget: 32 steps of 4 x 8 pictures, 1,024 in all."""
     recipe = load_recipe("mosaic-grpo")
     settings = replace(
@@ -50,7 +50,7 @@ def base() -> torch.Tensor:
     return rewards(load_policy("mosaic"))
 
 
-def rewards(policy: MosaicPolicy) -> torch.Tensor:
+def rewards(policy: Policy) -> torch.Tensor:
     rollouts = sample(policy, group_requests(PROMPTS, 1), policy.spec.default_view, seed=77)
     return MetricReward().score(PROMPTS, policy.decode(rollouts.tokens)).value_B
 
