@@ -1,0 +1,62 @@
+"""Replaying in chunks: the same values and gradients as all logits at once, and nobody has to ask for it."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.sampling import decode
+from tessera.sampling.decode import replay_logp, replay_logp_entropy
+from tessera.types import View
+from tests.contracts.test_policies import tiny_mosaic
+
+ROWS = 3
+VIEWS = [View(), View(guidance=2.0), View(guidance=1.5, temperature=0.7)]
+
+
+@pytest.fixture(name="policy")
+def _policy() -> MosaicPolicy:
+    policy = tiny_mosaic()
+    with torch.no_grad():  # away from uniform, where every token would have one log-probability
+        policy.transformer.head.weight.mul_(50)
+    return policy.double()
+
+
+def tokens(policy: MosaicPolicy) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(policy.spec.codebook, (ROWS, policy.spec.tokens), generator=generator)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_chunks_give_the_values_and_gradients_of_all_logits_at_once(policy: MosaicPolicy, view: View) -> None:
+    text, tokens_BT = policy.tokenize(["a star", "a red ring", "two hearts"]), tokens(policy)
+    parameters = [parameter for _, parameter in policy.trainable()]
+    results = []
+    for at_once in (decode.LOGITS_AT_ONCE, 0):
+        logp_BT, entropy_BT = replay_logp_entropy(
+            policy, text, tokens_BT, view, entropy_gradient=True, logits_at_once=at_once
+        )
+        gradients = torch.autograd.grad((logp_BT.square() + entropy_BT).sum(), parameters)
+        alone_BT = replay_logp(policy, text, tokens_BT, view, logits_at_once=at_once)
+        assert torch.equal(alone_BT, logp_BT)
+        results.append((logp_BT, entropy_BT, *gradients))
+    for plain, chunked in zip(*results, strict=True):
+        torch.testing.assert_close(chunked, plain, atol=1e-12, rtol=1e-9)
+
+
+@pytest.mark.parametrize("at_once", [decode.LOGITS_AT_ONCE, 0])
+def test_an_entropy_that_is_only_looked_at_has_no_gradient(policy: MosaicPolicy, at_once: int) -> None:
+    text, tokens_BT = policy.tokenize(["a star", "a red ring", "two hearts"]), tokens(policy)
+    parameters = [parameter for _, parameter in policy.trainable()]
+
+    def gradients(weight: float) -> list[Tensor]:
+        logp_BT, entropy_BT = replay_logp_entropy(policy, text, tokens_BT, View(), logits_at_once=at_once)
+        return list(torch.autograd.grad(logp_BT.sum() + weight * entropy_BT.sum(), parameters))
+
+    for one, other in zip(gradients(0.0), gradients(5.0), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_limit_is_between_mosaic_and_a_large_codebook() -> None:
+    """32 guided pictures of mosaic go at once; 4 of 576 tokens over 16,384 codes do not."""
+    assert 32 * 64 * 1024 < decode.LOGITS_AT_ONCE < 4 * 576 * 16_384
