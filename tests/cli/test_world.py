@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.cli.conftest import Run
@@ -31,10 +32,11 @@ def test_a_build_of_a_few_steps_makes_a_loadable_policy_and_compares_it(run: Run
     assert run("sample", *flags, "--out", tmp_path / "samples").code == 0
 
 
+@pytest.mark.slow
 def test_judges_of_a_few_steps_are_compared_with_the_shipped_ones_and_can_be_trained_on(
     run: Run, tmp_path: Path
 ) -> None:
-    flags = ("--only", "judges", "--judge-steps", 2, "--prompts", 1, "--threads", 1)
+    flags = ("--only", "judges", "--judge-steps", 1, "--prompts", 1, "--threads", 1)
     outcome = run("world", "build", *flags, "--out", tmp_path / "built")
     assert outcome.code == 0
     assert "AUC / pairs / best of group" in outcome.out

@@ -22,6 +22,8 @@ AlarmKind = Literal["held_out", "entropy", "diversity", "kl", "replay_gap", "mis
 WINDOW = 5  # steps; at 64 pictures a step, the mean reward of one varies by 0.07 (one run of mosaic-grpo)
 # A fall of the held-out score counts from 3 points on: less is not worth an interruption, however sure.
 LEAST_FALL = 0.03
+# Chance of a false alarm at one look at a score that has not changed; one-sided, as only a fall is asked for.
+ALARM_LEVEL = 0.02
 # Entropy in a run of mosaic-grpo that gained went from .23 to .16 nats per token, far from a third.
 COLLAPSED = 1 / 3
 # KL in nats per token. Runs of the prototype that gained ended at .02 to .11; those that hacked their reward
@@ -102,6 +104,14 @@ def _found(
                 column(measured, name, score, "ci_high") - column(measured, name, score, "mean"),
                 name=f"{name} ({score})",
             )
+            what = what or fell_since_start(
+                step_S,
+                reward_S,
+                column(measured, "step"),
+                column(measured, name, score, "change", "mean"),
+                column(measured, name, score, "change", "ci_high"),
+                name=f"{name} ({score})",
+            )
             yield "held_out", what
             if what:  # once per benchmark
                 break
@@ -158,6 +168,32 @@ def held_out_falls(
         f"On {name} the held-out score fell from {100 * score_M[best]:.0f} % at step {step_M[best]:.0f} to "
         f"{100 * score_M[last]:.0f} % at step {step_M[last]:.0f}, while the trained reward rose from "
         f"{then:.2f} to {now:.2f}."
+    )
+
+
+def fell_since_start(
+    step_S: Float64[ndarray, " S"],
+    reward_S: Float64[ndarray, " S"],
+    step_M: Float64[ndarray, " M"],
+    change_M: Float64[ndarray, " M"],
+    high_M: Float64[ndarray, " M"],
+    name: str = "the held-out score",
+) -> str:
+    """Tells of a held-out score below what it was at the start, whatever the trained reward does.
+
+    The change is that of the same prompts and seeds, and `high_M` the upper end of its interval: a fall of a
+    few points is seen long before the intervals of the two scores part, and before a noisy reward has risen.
+    """
+    known = np.flatnonzero(~np.isnan(change_M) & ~np.isnan(step_M))
+    if not len(known):
+        return ""
+    last = known[-1]
+    if not (change_M[last] < -LEAST_FALL and high_M[last] < 0):
+        return ""
+    then, now = recent(reward_S[step_S <= WINDOW]), recent(reward_S[step_S <= step_M[last]])
+    return (
+        f"On {name} the same prompts and seeds lost {-100 * change_M[last]:.0f} points from the start to "
+        f"step {step_M[last]:.0f}; the trained reward went from {then:.2f} to {now:.2f}."
     )
 
 

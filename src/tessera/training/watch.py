@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+
 from tessera.benchmarks.runner import graded_batches
 from tessera.benchmarks.summary import summarise
 from tessera.protocols import Benchmark, Policy
 from tessera.rng import derive_seed
 from tessera.sampling.sampler import Request, requests, sample
-from tessera.storage import append_jsonl, full_disk_told
+from tessera.statistics.alarms import ALARM_LEVEL
+from tessera.statistics.intervals import change_estimate
+from tessera.storage import append_jsonl, full_disk_told, read_jsonl
 from tessera.training.film import Shot, write_film
 from tessera.training.metrics import EVALUATED, HELD_OUT
 from tessera.types import EvalRecord, View
@@ -21,6 +27,8 @@ from tessera.types import EvalRecord, View
 # with a standard error of 4.2; of 96 it is about 16, with 6.5.
 FILM_PROMPTS = 2
 FILM_SAMPLES = 4
+
+SCORES = ("strict", "soft")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +45,11 @@ class Watch:
     batch_size: int
 
     def measure(self, policy: Policy, run: Path, step: int) -> dict[str, Any]:
-        """Returns {benchmark: {"strict", "soft"}} with intervals; every graded picture goes to the disk."""
+        """Returns {benchmark: {"strict", "soft"}} with intervals; every graded picture goes to the disk.
+
+        After the start each score has a `change` since then, picture by picture of the same prompts and
+        seeds: surer than the difference of two means. Its interval is that of a one-sided test.
+        """
         seed, digest = derive_seed("held-out", self.seed), policy.digest()
         records: list[EvalRecord] = []
         for benchmark in self.benchmarks:
@@ -59,6 +71,16 @@ class Watch:
             name: {"strict": result["overall"], "soft": result["soft"]["overall"]}
             for name, result in summary.items()
         }
+        start = [
+            EvalRecord.from_json({key: value for key, value in row.items() if key != "step"})
+            for row in read_jsonl(run / EVALUATED)
+            if row["step"] == 0
+        ]
+        for benchmark in self.benchmarks if step > 0 and start else ():
+            for score in SCORES:
+                changes = _changes(benchmark, score, start, records)
+                change = change_estimate(changes, level=1 - 2 * ALARM_LEVEL)
+                scores[benchmark.name][score]["change"] = change.to_json()
         with full_disk_told(run):
             append_jsonl(run / EVALUATED, [{"step": step, **record.to_json()} for record in records])
             append_jsonl(run / HELD_OUT, [{"step": step, **scores}])
@@ -93,6 +115,19 @@ class Watch:
                 for n, (image_HWC, grade) in enumerate(zip(images_GHWC, grades, strict=True))
             ]
         return shots
+
+
+def _changes(
+    benchmark: Benchmark, score: str, before: Sequence[EvalRecord], after: Sequence[EvalRecord]
+) -> list[Float64[ndarray, " P"]]:
+    """Returns the change of each prompt, by category; NaN where one of the two pictures has no verdict."""
+    earlier = {(r.benchmark, r.prompt_id): getattr(r.grade, score) for r in before}
+    changes: dict[str, list[float]] = {category: [] for category in benchmark.categories}
+    for record in after:
+        if record.benchmark == benchmark.name:
+            then = earlier.get((record.benchmark, record.prompt_id), np.nan)
+            changes[record.category].append(getattr(record.grade, score) - then)
+    return [np.array(values) for values in changes.values()]
 
 
 def due(step: int, every: int, last: int) -> bool:

@@ -11,6 +11,7 @@ from tessera.statistics.alarms import (
     KL_LIMIT,
     collapses,
     column,
+    fell_since_start,
     find_alarms,
     groups_flat,
     held_out_falls,
@@ -164,3 +165,27 @@ def test_a_column_reads_into_mappings_and_leaves_gaps() -> None:
 def test_recent_is_the_median_of_the_last_known_values() -> None:
     assert recent(np.array([9.0, 1, 2, 3, NAN, 100, 4, NAN])) == 3
     assert math.isnan(recent(np.array([NAN])))
+
+
+CHANGES = np.array([0.0, 5.0, 10.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "high", "told"),
+    [
+        ([np.nan, -0.01, -0.06], [np.nan, 0.03, -0.01], True),
+        ([np.nan, -0.06, -0.02], [np.nan, -0.01, -0.01], False),  # less than three points, however sure
+        ([np.nan, -0.01, -0.06], [np.nan, 0.03, 0.01], False),  # not sure
+        ([np.nan, np.nan, np.nan], [np.nan, np.nan, np.nan], False),
+        ([np.nan, -0.06, 0.08], [np.nan, -0.01, 0.12], False),  # it came back
+    ],
+)
+def test_a_sure_fall_since_the_start_is_told_whatever_the_reward_does(
+    change: list[float], high: list[float], told: bool
+) -> None:
+    for reward in (np.linspace(0, 1, 10), np.linspace(1, 0, 10)):
+        measured = (CHANGES, np.array(change), np.array(high))
+        found = fell_since_start(np.arange(1.0, 11.0), reward, *measured, name="id")
+        assert bool(found) is told
+    if told:
+        assert "On id the same prompts and seeds lost 6 points from the start to step 10" in found

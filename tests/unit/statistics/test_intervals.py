@@ -7,7 +7,14 @@ import time
 import numpy as np
 import pytest
 
-from tessera.statistics.intervals import Estimate, estimate, overall_estimate, prompt_means, wilson
+from tessera.statistics.intervals import (
+    Estimate,
+    change_estimate,
+    estimate,
+    overall_estimate,
+    prompt_means,
+    wilson,
+)
 
 NAN = math.nan
 
@@ -184,3 +191,14 @@ def test_a_thousand_prompts_take_milliseconds() -> None:
     start = time.perf_counter()
     estimate(means_P)
     assert time.perf_counter() - start < 0.5  # about 0.01 on an idle core
+
+
+def test_a_change_by_hand() -> None:
+    one, other = np.array([0.0, -1.0, -0.5, np.nan]), np.array([0.5, 0.5, 0.0])
+    change = change_estimate([one, other])
+    assert change.mean == pytest.approx((-0.5 + 1 / 3) / 2)
+    error = math.sqrt(0.25 / 3 + (1 / 12) / 3) / 2
+    assert change.ci_high - change.mean == pytest.approx(1.959964 * error)
+    assert change.n == 6
+    assert math.isnan(change_estimate([one, np.array([1.0])]).ci_low)
+    assert math.isnan(change_estimate([one, np.array([np.nan])]).mean)

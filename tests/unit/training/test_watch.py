@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from tessera.benchmarks.mosaic import load_benchmark
+from tessera.policies.load import load_policy
 from tessera.scorers.mosaic import grade
 from tessera.storage import read_jsonl
 from tessera.training.config import WatchConfig
@@ -85,3 +86,19 @@ def test_a_resumed_run_writes_the_same_verdicts(tmp_path: Path, stop_after: int)
     steps = [row["step"] for row in read_jsonl(tmp_path / "killed" / GRADES)]
     assert sorted(set(steps)) == [0, 1, 2, 3, 4]
     assert len(steps) == 5 * COUNT // 2
+
+
+def test_a_change_since_the_start_is_that_of_the_same_pictures(watch: Watch, tmp_path: Path) -> None:
+    """A second look at the same policy changes nothing; a look at another is the difference of the scores."""
+    base = load_policy("mosaic")
+    first = watch.measure(base, tmp_path, 0)
+    assert "change" not in first["mosaic-id"]["strict"]
+    same = watch.measure(base, tmp_path, 5)
+    other = watch.measure(tiny_mosaic(), tmp_path, 10)
+    for name in NAMES:
+        for score in ("strict", "soft"):
+            change = same[name][score]["change"]
+            # One prompt a category: the change is known, and how sure it is is not.
+            assert (change["mean"], change["ci_low"], change["n"]) == (0, None, 6)
+            expected = other[name][score]["mean"] - first[name][score]["mean"]
+            assert other[name][score]["change"]["mean"] == pytest.approx(expected)

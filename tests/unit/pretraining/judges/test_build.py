@@ -5,6 +5,7 @@ import pytest
 from tessera.policies.load import load_policy
 from tessera.pretraining.judges.build import (
     SOURCES,
+    CorpusSizes,
     JudgesConfig,
     compare_judges,
     corpora,
@@ -28,7 +29,8 @@ def test_fewer_steps_make_smaller_corpora_and_nothing_else_changes() -> None:
 
 
 def test_only_unified_reads_short_sentences_and_orm_sees_nothing_but_the_policy_s_own_pictures() -> None:
-    learnt = corpora(load_policy("mosaic"), judges_config(0, 1, None).corpus, seed=0)
+    few = CorpusSizes(group=2, spoilt_id=3, spoilt_ood=3, drawn_id=1, drawn_ood=1, base=3)
+    learnt = corpora(load_policy("mosaic"), few, seed=0)
     reads_photo = {name: any((part.ids == PHOTO).any() for part in parts) for name, parts in learnt.items()}
     assert reads_photo == {"preference": False, "regressor": False, "unified": True, "orm": False}
     spoilt = learnt["preference"][0]

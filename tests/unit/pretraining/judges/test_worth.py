@@ -29,7 +29,7 @@ def test_a_judge_that_knows_colours_finds_the_right_one_of_two() -> None:
         strict=np.array([[1.0, 0.0], [0.0, 1.0]]),
         soft=np.array([[1.0, 0.5], [0.5, 1.0]]),
     )
-    found = worth(load_judge("regressor"), paper)
+    found = worth(load_judge("unified"), paper)
     assert found == {"auc": 1, "pairs": 1, "mean": 0.5, "best": 1, "oracle": 1}
-    scores = load_judge("regressor").score(paper.prompts, paper.images).value_B
+    scores = load_judge("unified").score(paper.prompts, paper.images).value_B
     assert torch.isfinite(scores).all()
