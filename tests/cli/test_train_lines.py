@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from tessera.cli import train_lines
-from tessera.cli.train_lines import StepLines
+from tessera.cli.common import overlap_of
+from tessera.cli.train_lines import StepLines, closing_lines
 from tessera.statistics.alarms import ADVICE, WINDOW
 from tessera.storage import append_jsonl
 from tessera.training.metrics import HELD_OUT, write_line
@@ -82,3 +83,17 @@ def test_a_line_shows_the_numbers_there_are(folder: Path, capsys: pytest.Capture
 def held_out(mean: float) -> dict[str, dict[str, float]]:
     estimate = {"mean": mean, "ci_low": mean - 0.02, "ci_high": mean + 0.02}
     return {"strict": estimate, "soft": estimate}
+
+
+def test_where_the_reward_is_the_examiner_the_last_lines_say_so_and_so_does_whoever_evaluates(
+    tmp_path: Path,
+) -> None:
+    result = {"step": 1, "images": 8, "seconds": 1.0, "held_out": [], "alarms": [], "overlap": "Overlap: so."}
+    assert "Overlap: so." in closing_lines(result, "page", "next")
+    assert "Overlap: so." not in closing_lines({**result, "overlap": ""}, "page", "next")
+    run = tmp_path / "run"
+    checkpoint = run / "checkpoints" / "step_000001"
+    checkpoint.mkdir(parents=True)
+    (run / "config.json").write_text(json.dumps({"overlap": "Overlap: so."}))
+    assert overlap_of(str(run)) == overlap_of(str(checkpoint)) == "Overlap: so."
+    assert overlap_of("mosaic") == ""

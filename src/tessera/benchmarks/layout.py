@@ -8,7 +8,10 @@ from urllib.parse import quote
 from tessera.types import EvalRecord
 
 RECORDS = "eval.jsonl"
+SCORES = "scores.jsonl"  # of the candidates of best-of-n, where there are any
+SCORERS = "scorers.json"  # {name: digest} of who gave them
 SUMMARY = "summary.json"
+JUDGES = "judges.json"  # of a folder in which scorers are judged
 PAGE = "report.html"
 
 

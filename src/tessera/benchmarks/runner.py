@@ -34,6 +34,7 @@ def evaluate(
     folder: Path,
     *,
     batch_size: int,
+    candidates: int = 1,
     on_progress: Progress = silent,
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Writes `eval.jsonl`, the pictures and `summary.json`; returns (summary, timing).
@@ -41,7 +42,12 @@ def evaluate(
     Records that the folder holds already are kept. A picture is written before its record, so a record
     means a whole picture; and as rollouts depend on nothing but their seeds, a resumed run ends with the
     same bytes.
+
+    With several candidates, each picture is drawn so many times, to be chosen from afterwards: candidate j of
+    picture s is sample j * samples_per_prompt + s, so the first n are the same whatever their number. The
+    summary is of them all.
     """
+    per_prompt = settings.samples_per_prompt * candidates
     drop_torn_line(folder / RECORDS)
     done = [EvalRecord.from_json(row) for row in read_jsonl(folder / RECORDS)]
     finished = {(record.benchmark, record.prompt_id, record.sample) for record in done}
@@ -51,11 +57,12 @@ def evaluate(
         wanted = [
             Request(prompt.text, sample)
             for prompt in prompts
-            for sample in range(settings.samples_per_prompt)
+            for sample in range(per_prompt)
             if (benchmark.name, prompt.id, sample) not in finished
         ]
-        total = len(prompts) * settings.samples_per_prompt
-        on_progress(benchmark.name, total - len(wanted), total)
+        total = len(prompts) * per_prompt
+        left = len(wanted)
+        on_progress(benchmark.name, total - left, total)
         batches = graded_batches(
             policy,
             benchmark,
@@ -72,8 +79,10 @@ def evaluate(
             append_jsonl(folder / RECORDS, [record.to_json() for record in records])
             done += records
             made += len(records)
-            on_progress(benchmark.name, sum(record.benchmark == benchmark.name for record in done), total)
-    summary = summarise(done, {benchmark.name: benchmark.categories for benchmark in benchmarks})
+            left -= len(records)
+            on_progress(benchmark.name, total - left, total)
+    asked = [record for record in done if record.sample < per_prompt]
+    summary = summarise(asked, {benchmark.name: benchmark.categories for benchmark in benchmarks})
     write_json(folder / SUMMARY, summary)
     seconds = time.perf_counter() - start
     return summary, {"seconds": round(seconds, 2), "images_per_second": round(made / seconds, 1)}

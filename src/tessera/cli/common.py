@@ -114,6 +114,15 @@ def finish(result: Mapping[str, Any], *, as_json: bool, lines: Sequence[str]) ->
     return 0
 
 
+def overlap_of(policy: str) -> str:
+    """Returns what the run that a policy comes from noted of its reward and the benchmarks; "" if nothing."""
+    folder = Path(policy)
+    for place in (folder, folder.parent.parent):  # the run folder, or that of a checkpoint
+        if (place / "config.json").is_file():
+            return json.loads((place / "config.json").read_text(encoding="utf-8")).get("overlap", "")
+    return ""
+
+
 def link(path: Path) -> str:
     """Returns a path as a person types it: relative where it lies below the working directory."""
     here = Path.cwd()

@@ -105,6 +105,7 @@ def run(arguments: Sequence[str]) -> int:
         "images": state.images,
         "seconds": round(state.seconds, 1),
         "held_out": list(files.held_out),
+        "overlap": files.config.get("overlap", ""),
         "alarms": [asdict(alarm) for alarm in run_alarms(files)],
     }
     return finish(result, as_json=flags.json, lines=closing_lines(result, f"{out}/{PAGE}", following))

@@ -102,6 +102,8 @@ def closing_lines(result: Mapping[str, Any], page: str, following: str) -> list[
             for name in last
             if name != "step"
         ]
+    if result["overlap"]:
+        lines.append(result["overlap"])
     if result["alarms"]:
         kinds = ", ".join(dict.fromkeys(alarm["kind"] for alarm in result["alarms"]))
         lines.append(f"Alarms at the end: {kinds}. The page says what to do.")

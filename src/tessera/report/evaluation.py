@@ -2,7 +2,7 @@
 
 Reads an eval folder (`benchmarks.layout`) and nothing else, so a page can be made again on any machine. Of
 `config.json` it shows, where present: policy, policy_digest, benchmarks (their order), view, seed,
-prompts_per_category, samples_per_prompt, seconds, images_per_second, command, tessera (the version).
+prompts_per_category, samples_per_prompt, best_of, seconds, images_per_second, command, tessera (the version).
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from tessera.benchmarks.layout import RECORDS, SUMMARY, picture_path
 from tessera.errors import UserError
+from tessera.report.best_of import best_of_results
 from tessera.report.chart import Row, interval_chart, share_bar
 from tessera.report.images import data_uri
 from tessera.report.numbers import count, duration, percent, plural
@@ -151,6 +152,7 @@ def evaluation_page(folder: Path, next_step: str = "") -> str:
         reading=reading(results),
         benchmarks=results,
         kinds=weakest_kinds(results),
+        best_of=best_of_results({name: summary[name] for name in names}),
         galleries=galleries,
         shown=shown,
         closest=closest,
@@ -356,6 +358,8 @@ def _method(config: Mapping[str, Any], results: Sequence[BenchmarkResult]) -> li
     rows.append(("benchmarks", ", ".join(result.name for result in results)))
     add("prompts", "prompts_per_category", text="up to {} per category")
     add("samples", "samples_per_prompt", text="{} per prompt")
+    if config.get("best_of", 1) > 1:
+        add("candidates", "best_of", text="{} for each sample; the scores above are their mean")
     if view := config.get("view"):
         rows.append(("view", _view(view)))
     add("seed", "seed", text="{}")

@@ -65,6 +65,7 @@ def training_page(folder: Path, next_step: str = "") -> str:
         "training.html",
         title=f"Training {run.setting('recipe') or run.folder.resolve().name}",
         reading=reading(run, held_out),
+        overlap=run.config.get("overlap", ""),
         unfinished=isinstance(steps, int) and run.step < steps,
         steps=steps,
         step=run.step,

@@ -6,17 +6,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
+from PIL import Image
 
 from tessera.config import config, to_plain
 from tessera.protocols import Policy
-from tessera.sampling.layout import SAMPLES
+from tessera.sampling.layout import SAMPLES, SCORES
 from tessera.sampling.sampler import Request, sample_batches
-from tessera.storage import append_jsonl, drop_torn_line, read_jsonl, write_png
+from tessera.statistics.selection import choose
+from tessera.storage import append_jsonl, drop_torn_line, read_jsonl, write_lines, write_png
 from tessera.types import Grade, Progress, View, silent
 
 Grader = Callable[[Sequence[str], UInt8[ndarray, "B H W 3"]], list[Grade]]
+Chooser = Callable[[Sequence[str], UInt8[ndarray, "B H W 3"]], Sequence[tuple[float, str]]]
+
+CHUNK = 64  # candidates scored at once
 
 
 @config
@@ -50,9 +56,12 @@ def sample_into(
     grade: Grader,
     *,
     batch_size: int,
+    candidates: int = 1,
     on_progress: Progress = silent,
 ) -> dict[str, float]:
     """Draws the samples that the folder lacks; returns how long it took.
+
+    With several candidates, candidate j of picture s is sample j * samples_per_prompt + s.
 
     A row: prompt, sample, seed, image (relative path), tokens, logp (of each token, as drawn), strict, soft
     and the facts with their verdicts; strict is null where the prompt's words make no description, and
@@ -61,7 +70,7 @@ def sample_into(
     drop_torn_line(folder / SAMPLES)
     finished = {(row["prompt"], row["sample"]) for row in read_jsonl(folder / SAMPLES)}
     place = {prompt: index for index, prompt in enumerate(prompts)}
-    per_prompt = settings.samples_per_prompt
+    per_prompt = settings.samples_per_prompt * candidates
     wanted = [
         Request(prompt, sample)
         for prompt in place
@@ -97,3 +106,49 @@ def sample_into(
         on_progress("sampling", done, total)
     seconds = time.perf_counter() - start
     return {"seconds": round(seconds, 2), "images_per_second": round(len(wanted) / seconds, 1)}
+
+
+def choose_samples(
+    folder: Path,
+    settings: SampleConfig,
+    candidates: int,
+    scorer: str,
+    score: Chooser,
+    *,
+    on_progress: Progress = silent,
+) -> tuple[int, int]:
+    """Writes `scores.jsonl`: every candidate with its score; returns how many choices were ties and blind.
+
+    A row: prompt, picture (which of the prompt's), sample, scorer, value (null with its `reason` where there
+    is none), chosen. Of equal scores the first is chosen; a choice is blind if no candidate has a score.
+    """
+    per_prompt = settings.samples_per_prompt * candidates
+    rows = [row for row in read_jsonl(folder / SAMPLES) if row["sample"] < per_prompt]
+    said: list[tuple[float, str]] = []
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        images_BHWC = np.stack([np.asarray(Image.open(folder / row["image"])) for row in chunk])
+        said += score([row["prompt"] for row in chunk], images_BHWC)
+        on_progress(f"scoring: {scorer}", len(said), len(rows))
+    # Candidates of a picture side by side, in the order of their sample numbers.
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row, (value, reason) in zip(rows, said, strict=True):
+        picture = row["sample"] % settings.samples_per_prompt
+        candidate = {
+            "prompt": row["prompt"],
+            "picture": picture,
+            "sample": row["sample"],
+            "scorer": scorer,
+            "value": value,
+            "reason": reason,
+        }
+        groups.setdefault((row["prompt"], picture), []).append(candidate)
+    score_PG = np.array([[candidate["value"] for candidate in group] for group in groups.values()])
+    choice = choose(score_PG)
+    lines = [
+        {**candidate, "chosen": place == chosen}
+        for group, chosen in zip(groups.values(), choice.index_P.tolist(), strict=True)
+        for place, candidate in enumerate(group)
+    ]
+    write_lines(folder / SCORES, lines)
+    return int(choice.tied_P.sum()), int(choice.blind_P.sum())

@@ -21,6 +21,7 @@ from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.policies.reference import frozen_copy
 from tessera.protocols import Policy
 from tessera.rewards.load import load_reward
+from tessera.rewards.named import overlap
 from tessera.storage import open_in_place
 from tessera.training.checkpoint import (
     RunState,
@@ -85,6 +86,7 @@ def open_run(
         "drawn_view": to_plain(view),
         "trained_view": to_plain(algorithm.trained_view),
         "strategy": settings.strategy,
+        "overlap": overlap(settings.reward, settings.watch.benchmarks),
         "processes": team.count,
         **plan.notes,
     }
