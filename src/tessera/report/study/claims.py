@@ -1,0 +1,142 @@
+"""The claims under test, in words, each with where it was made and the numbers published for it.
+
+*The paper* is Tong, Guo et al., "Delving into RL for Image Generation with CoT: A Study on DPO vs. GRPO"
+(arXiv 2505.17017, 2025), on Janus-Pro: in domain T2I-CompBench, out of domain GenEval. Its tables could not
+be read here, so only what its abstract or a named second source says is quoted. A claim without a published
+number has none here.
+"""
+
+from dataclasses import dataclass
+
+from tessera.report.study.names import algorithm_name, axis_name
+
+ABSTRACT = "arXiv 2505.17017, abstract"
+SUMMARIES = "arXiv 2505.17017, as summarised by third parties"
+OWN = "a question of this study, not a claim of the paper"
+STRATEGIES = f"{ABSTRACT}: three scaling strategies can lift both domains (which three could not be read)"
+ITERATED = "arXiv 2501.13926, Table 3"
+
+# Totals of Janus-Pro trained on three rewards, from the README of CodeGoat24/UnifiedReward; the benchmark is
+# not named there, and is GenEval by its size. HPS, ImageReward, UnifiedReward:
+README_DPO = (77.3, 77.7, 80.0)
+README_GRPO = (79.2, 79.3, 81.0)
+README_BEST_OF_4 = (82.1, 82.4, 84.5)
+README_SOURCE = "README of CodeGoat24/UnifiedReward; benchmark not named, GenEval by its size"
+
+# Axes of this study that can be among the three; the length of training is none of them.
+STUDIED = ("samples", "prompts", "rounds")
+
+GROUPS = {
+    "domains": "DPO or GRPO, in and out of domain",
+    "rewards": "The reward decides how a policy generalises",
+    "scaling": "What scaling buys",
+    "learning": "Does training help at all?",
+}
+SERIES_WORDS = {"in-domain": "in domain", "out-of-domain": "out of domain"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A statement that data can support or contradict. `published` is empty where no number is known."""
+
+    key: str
+    group: str
+    statement: str
+    source: str
+    published: str = ""
+
+
+def learning(algorithm: str, series: str) -> Claim:
+    """Returns the claim that training gains something over the base."""
+    return Claim(
+        key=f"{algorithm}-learns-{series}",
+        group="learning",
+        statement=f"{algorithm.upper()} improves on the base {SERIES_WORDS[series]}.",
+        source=OWN,
+        published=_SIBLINGS.get((algorithm, series), ""),
+    )
+
+
+_SIBLINGS = {
+    ("grpo", "in-domain"): (
+        "+13.9 / +23.2 / +25.2 points on color / shape / texture of T2I-CompBench (Janus-Pro-7B, GRPO on "
+        "image tokens; arXiv 2505.00703, Table 4, another study)"
+    ),
+    ("dpo", "out-of-domain"): (
+        "+3 points on GenEval, 80 to 83 (Janus-Pro-7B; arXiv 2501.13926, Table 4, another study, which "
+        "trains on prompts of GenEval’s templates)"
+    ),
+}
+
+
+def ahead(series: str, average: int = 0) -> Claim:
+    """Returns the paper's first claim for one domain, over so many rewards; 0 is the exact one alone."""
+    over = f", on average over {average} rewards" if average else ", trained on the exact verifier"
+    suffix = "-average" if average else ""
+    if series == "in-domain":
+        return Claim(
+            key=f"dpo-ahead-in-domain{suffix}",
+            group="domains",
+            statement=f"In domain, DPO ends ahead of GRPO{over}.",
+            source=SUMMARIES,
+            published="DPO ahead by 11.53 % on average on T2I-CompBench (second source; whether points or "
+            "relative is not said)",
+        )
+    gaps = " / ".join(f"{grpo - dpo:+.1f}" for grpo, dpo in zip(README_GRPO, README_DPO, strict=True))
+    return Claim(
+        key=f"grpo-ahead-out-of-domain{suffix}",
+        group="domains",
+        statement=f"Out of domain, GRPO ends ahead of DPO{over}.",
+        source=SUMMARIES,
+        published=f"{gaps} points with HPS / ImageReward / UnifiedReward ({README_SOURCE})",
+    )
+
+
+def reward_generalises(algorithm: str) -> Claim:
+    """Returns the paper's second claim: rewards that generalise better make policies that do."""
+    policy = README_DPO if algorithm == "dpo" else README_GRPO
+    totals = "; ".join(
+        f"{name} {' / '.join(f'{value:.1f}' for value in values)}"
+        for name, values in (("best of 4", README_BEST_OF_4), (algorithm.upper(), policy))
+    )
+    return Claim(
+        key=f"reward-generalises-{algorithm}",
+        group="rewards",
+        statement="Out of domain, the better a reward chooses among the base’s pictures, the better the "
+        f"policy that {algorithm.upper()} trains on it.",
+        source=ABSTRACT,
+        published=f"the same order over HPS / ImageReward / UnifiedReward: {totals} ({README_SOURCE})",
+    )
+
+
+def robust(reward: str) -> Claim:
+    """Returns the claim that one algorithm stands a judge's faults better than the other."""
+    return Claim(
+        key=f"grpo-robust-to-{reward}",
+        group="rewards",
+        statement=f"Trained on {reward} instead of the exact verifier, GRPO loses less than DPO out of "
+        "domain.",
+        source=OWN,
+    )
+
+
+def scaling(arm: str, axis: str, series: str) -> Claim:
+    """Returns the claim that more of something lifts one arm in one domain."""
+    return Claim(
+        key=f"{axis}-lifts-{arm}-{series}",
+        group="scaling",
+        statement=f"More {axis_name(axis)} lift {algorithm_name(arm)} {SERIES_WORDS[series]}.",
+        source=STRATEGIES if axis in STUDIED else OWN,
+    )
+
+
+def iterating(algorithm: str, series: str) -> Claim:
+    """Returns the claim that training in rounds improves on a single one."""
+    known = algorithm == "dpo" and series == "out-of-domain"
+    return Claim(
+        key=f"iterating-lifts-{algorithm}-{series}",
+        group="scaling",
+        statement=f"Iterating lifts {algorithm.upper()} {SERIES_WORDS[series]}.",
+        source=STRATEGIES,
+        published=f"62 to 65 on GenEval (Show-o 256 px; {ITERATED}, another study)" if known else "",
+    )
