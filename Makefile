@@ -36,11 +36,8 @@ STAGE := stage() { \
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-study: $(RUNTIME) ## draw, measure, train with GRPO, measure again: a few minutes; resumes
-	@$(STAGE) pictures $(BIN)/tessera sample --prompt-file examples/prompts.txt --num 8 --out runs/study/samples --resume
-	@$(STAGE) measurement $(BIN)/tessera eval --policy mosaic --benchmark mosaic-id mosaic-ood --out runs/study/base --resume
-	@$(STAGE) training $(BIN)/tessera train mosaic-grpo --out runs/study/grpo --resume
-	@$(STAGE) 'measurement after training' $(BIN)/tessera eval --policy runs/study/grpo --benchmark mosaic-id mosaic-ood --out runs/study/after --resume
+study: $(RUNTIME) ## the quick study: base, GRPO, DPO, best of 4, and the report; minutes; resumes
+	@$(STAGE) study $(BIN)/tessera study quick --out runs/study --resume
 
 test: lint types ## everything CI runs: lint, types, all tests
 	@$(STAGE) tests env $(PYTEST) $(PYTEST_ARGS)

@@ -61,6 +61,7 @@ ALLOWED = {
     ("policies", "sampling.cache"): "a policy writes its keys and values into the cache; it never samples",
     ("policies", "world"): "the vocabulary of the mosaic policy is the world's grammar",
     ("data", "world"): "the world makes prompts",
+    ("study", "recipes"): "a cell is a recipe with changes",
     ("pretraining", "benchmarks"): "a build ends by measuring what it made",
     ("training", "algorithms"): "the loop runs an algorithm, which does not know the loop",
     ("training", "benchmarks"): "a run is measured on validation prompts as it goes",

@@ -21,10 +21,14 @@ Use a policy
   sample        prompts -> pictures, a captioned grid, samples.jsonl
   eval          policy x benchmarks -> eval.jsonl, summary.json, a page
   judge         how far scorers agree with the exact verifier, and what choosing by them gains
+  power         how many prompts and training seeds show a difference of a given size
 
 Train one
   train         a recipe (mosaic-grpo, mosaic-dpo) -> run folder: metrics, pictures, checkpoints
   pair          what the pairs of a DPO run are, with a page; what another pairing would give
+
+Compare
+  study         arms x rewards x settings x seeds at equal images: quick, standard, full (--dry-run)
 
 Make it yourself
   world build   the embedded world's policy from nothing, compared with the shipped one
@@ -50,7 +54,9 @@ COMMANDS = {  # name -> module of this package, loaded when the command is calle
     "eval": "eval",
     "judge": "judge",
     "pair": "pair",
+    "power": "power",
     "sample": "sample",
+    "study": "study",
     "train": "train",
     "world build": "world_build",
     "world show": "world_show",

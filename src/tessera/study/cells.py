@@ -1,0 +1,154 @@
+"""From a study to its cells: arm x reward x setting x seed, each a whole run and what it is measured on.
+
+Equal cells of several experiments are one cell that stands in several places.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tessera.config import digest, to_plain
+from tessera.recipes import load_recipe
+from tessera.rewards.named import scorer_settings
+from tessera.study.axes import AXES
+from tessera.study.config import BASE, EvaluationConfig, ExperimentConfig, StudyConfig
+from tessera.study.matching import check_matched
+from tessera.training.config import RunConfig
+from tessera.training.overlay import overlaid
+
+DEFAULT = "default"  # the setting of an experiment without an axis
+
+Rates = Mapping[str, float | None]  # by arm; None is the recipe's own
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a cell stands in the tables."""
+
+    experiment: str
+    arm: str
+    reward: str  # of best-of-n: who chose; of the base: nothing
+    setting: str
+    seed: int | None  # of training; the base has none
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One row of a comparison."""
+
+    places: tuple[Place, ...]
+    run: RunConfig | None  # None: the base itself
+    evaluation: EvaluationConfig
+    policy: str  # the base
+    budget: int  # in images
+    best_of: int = 1
+    chooser: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Its name: equal for equal content, wherever it stands."""
+        first = self.places[0]
+        words = [first.arm, first.reward, "" if first.seed is None else f"s{first.seed}"]
+        return "-".join([*(word for word in words if word), self.content()[:8]])
+
+    @property
+    def algorithm(self) -> str | None:
+        """What trains it."""
+        return self.run.algorithm.kind if self.run else None
+
+    def content(self) -> str:
+        """Returns a digest of what is done, without what it is called."""
+        run = None if self.run is None else to_plain(replace(self.run, recipe=""))
+        plain = [run, to_plain(self.evaluation), self.policy, self.best_of, self.chooser]
+        return digest({"cell": json.dumps(plain, sort_keys=True)})
+
+
+def cells_of(study: StudyConfig, rates: Rates) -> tuple[Cell, ...]:
+    """Returns the cells in the order of the experiments; refuses arms that are not matched."""
+    found: dict[str, Cell] = {}
+    for experiment in study.experiments:
+        for cell in _cells_of(study, experiment, rates):
+            key = cell.content()
+            before = found[key].places if key in found else ()
+            found[key] = replace(found.get(key, cell), places=(*before, *cell.places))
+    return tuple(found.values())
+
+
+def _cells_of(study: StudyConfig, experiment: ExperimentConfig, rates: Rates) -> list[Cell]:
+    cells = []
+    for arm in experiment.arms:
+        if arm == BASE:
+            cells += _untrained(study, experiment)
+            continue
+        for reward in experiment.rewards:
+            for value in experiment.values or (None,):
+                setting = DEFAULT if value is None else f"{experiment.axis}={value}"
+                for seed in study.seeds:
+                    run = AXES[experiment.axis](run_of(study, arm, reward, seed, rates.get(arm)), value)
+                    budget = experiment.images or study.images
+                    check_matched(run, budget, f"experiment {experiment.name}: {arm}, {reward}, {setting}")
+                    place = Place(
+                        experiment=experiment.name, arm=arm, reward=reward, setting=setting, seed=seed
+                    )
+                    cells.append(_cell(study, experiment, place, run, budget))
+    return cells
+
+
+def _untrained(study: StudyConfig, experiment: ExperimentConfig) -> list[Cell]:
+    """Returns the base, and the base with each chooser."""
+    place = Place(experiment=experiment.name, arm=BASE, reward="", setting=DEFAULT, seed=None)
+    base = _cell(study, experiment, place, None, 0)
+    chosen = [
+        replace(
+            base,
+            places=(replace(place, reward=name, setting=f"best-of-{experiment.best_of}"),),
+            best_of=experiment.best_of,
+            chooser=name,
+        )
+        for name in experiment.choosers
+    ]
+    return [base, *chosen]
+
+
+def _cell(
+    study: StudyConfig, experiment: ExperimentConfig, place: Place, run: RunConfig | None, budget: int
+) -> Cell:
+    evaluation = experiment.evaluation or study.evaluation
+    return Cell(places=(place,), run=run, evaluation=evaluation, policy=study.policy, budget=budget)
+
+
+def run_of(study: StudyConfig, arm: str, reward: str, seed: int, lr: float | None) -> RunConfig:
+    """Returns the run of an arm: its recipe, then the study's changes, then its own."""
+    settings = study.arm(arm)
+    named = {"policy": study.policy, "seed": seed, "optimizer.lr": lr}
+    run = overlaid(load_recipe(settings.recipe), named, (*study.changes, *settings.changes))
+    return replace(run, reward=scorer_settings(reward))
+
+
+def words_of(run: RunConfig) -> list[str]:
+    """Returns the words after --set that make this run of its recipe."""
+    return _differences(to_plain(load_recipe(run.recipe)), to_plain(run))
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any], above: str = "") -> list[str]:
+    words = []
+    for name, value in after.items():
+        old, path = before.get(name), f"{above}{name}"
+        if isinstance(value, Mapping) and value:
+            before_it = old if isinstance(old, Mapping) and old.get("kind") == value.get("kind") else {}
+            words += _differences(before_it, value, f"{path}.")
+        elif name not in before or old != value:
+            words.append(f"{path}={_word(value)}")
+    return words
+
+
+def _word(value: object) -> str:
+    """Returns a value as `overlaid` reads it: JSON, or text that is no JSON."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    try:
+        json.loads(value)
+    except json.JSONDecodeError:
+        return value
+    return json.dumps(value)
