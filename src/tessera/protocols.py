@@ -116,9 +116,7 @@ class Reward(Protocol):
         """As in messages."""
         ...
 
-    def score(
-        self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"], group: int
-    ) -> Scores:
+    def score(self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"], group: int) -> Scores:
         """Returns a value per picture, as a scorer does; pictures of a prompt lie side by side, `group` each.
 
         A reward may compare a picture with its group, and with nothing else.
