@@ -116,7 +116,13 @@ def closing_lines(result: Mapping[str, Any], page: str, following: str) -> list[
 
 def _score(scores: Mapping[str, Mapping[str, float]]) -> str:
     strict = scores["strict"]
-    return f"strict {strict['mean']:.3f} [{strict['ci_low']:.3f}, {strict['ci_high']:.3f}]"
+    judged = [
+        f", {name} {score['mean']:.3f}"
+        for name, score in scores.items()
+        if name not in ("strict", "soft") and score["mean"] is not None
+    ]
+    interval = f"[{strict['ci_low']:.3f}, {strict['ci_high']:.3f}]"
+    return f"strict {strict['mean']:.3f} {interval}{''.join(judged)}"
 
 
 def _clock(seconds: float) -> str:

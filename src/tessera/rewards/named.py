@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tessera.errors import UserError, unknown
 from tessera.rewards.custom import CustomReward
 from tessera.rewards.judge import JudgeReward
-from tessera.rewards.load import AnyScorer, EnsembleReward
+from tessera.rewards.load import AnyScorer, EnsembleReward, load_scorer
 from tessera.rewards.metric import MetricReward
 from tessera.rewards.noise import NoiseReward
 from tessera.scorers.judges.sizes import JUDGES
@@ -29,18 +29,23 @@ def scorer_settings(name: str) -> AnyScorer:
             raise UserError(f"{unknown('scorer', name, NAMES)} Outside code is named module:function.")
 
 
-def overlap(settings: AnyScorer | EnsembleReward, benchmarks: Sequence[str]) -> str:
-    """Returns a sentence to print beside every result of these benchmarks, empty if there is nothing to say.
+def overlap(
+    settings: AnyScorer | EnsembleReward, benchmarks: Sequence[str], held_out: Sequence[AnyScorer] = ()
+) -> str:
+    """Returns what to print beside every result of these benchmarks and held-out scorers; "" if nothing.
 
-    It says so where the reward, or a part of it, is what the benchmark grades with: such a result tells how
-    well the grader was pleased, not whether another one would agree.
+    It says so where the reward, or a part of it, is what the benchmark grades with, or is held out itself:
+    such a result tells how well the grader was pleased, not whether another one would agree.
     """
     parts = [part.scorer for part in settings.parts] if isinstance(settings, EnsembleReward) else [settings]
     graded = [name for name in dict.fromkeys(benchmarks) if name.split("-")[0] == "mosaic"]
-    if not graded or not any(isinstance(part, MetricReward) for part in parts):
-        return ""
-    whole = "metric is" if len(parts) == 1 else "the part metric of this reward is"
-    return (
-        f"Overlap: {whole} the verifier that grades {' and '.join(graded)}, so these numbers say how well it "
-        "was pleased, not whether another judge would agree."
-    )
+    told = []
+    if graded and any(isinstance(part, MetricReward) for part in parts):
+        whole = "metric is" if len(parts) == 1 else "the part metric of this reward is"
+        told.append(
+            f"Overlap: {whole} the verifier that grades {' and '.join(graded)}, so these numbers say how "
+            "well it was pleased, not whether another judge would agree."
+        )
+    if both := [load_scorer(each).name for each in held_out if each in parts]:
+        told.append(f"Overlap: {' and '.join(both)} both trains and is held out.")
+    return " ".join(told)

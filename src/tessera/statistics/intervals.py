@@ -158,19 +158,19 @@ def _resampled_means(
     return means_P[drawn_RP].mean(axis=1)
 
 
-def change_estimate(categories: Sequence[Float64[ndarray, " _"]], *, level: float = LEVEL) -> Estimate:
-    """Returns the mean over categories of the mean change of their prompts, with a normal interval.
+def mean_estimate(categories: Sequence[Float64[ndarray, " _"]], *, level: float = LEVEL) -> Estimate:
+    """Returns the mean over categories of the mean of their prompts' values, with a normal interval.
 
-    For changes of the same prompts, between -1 and 1, the intervals of shares above do not hold. NaN changes
-    leave; a category of fewer than two makes the interval unknown.
+    For what is no share: changes of the same prompts, scores in a unit of their own. NaN values leave; a
+    category without any makes the mean unknown, one of fewer than two the interval.
     """
-    known = [change_P[~np.isnan(change_P)] for change_P in categories]
-    n = sum(len(change_P) for change_P in known)
-    if not known or not all(len(change_P) for change_P in known):
+    known = [value_P[~np.isnan(value_P)] for value_P in categories]
+    n = sum(len(value_P) for value_P in known)
+    if not known or not all(len(value_P) for value_P in known):
         return Estimate(math.nan, math.nan, math.nan, n)
-    mean = float(np.mean([change_P.mean() for change_P in known]))
-    if min(len(change_P) for change_P in known) < 2:
+    mean = float(np.mean([value_P.mean() for value_P in known]))
+    if min(len(value_P) for value_P in known) < 2:
         return Estimate(mean, math.nan, math.nan, n)
-    error = math.sqrt(sum(change_P.var(ddof=1) / len(change_P) for change_P in known)) / len(known)
+    error = math.sqrt(sum(value_P.var(ddof=1) / len(value_P) for value_P in known)) / len(known)
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
     return Estimate(mean, mean - reach, mean + reach, n)

@@ -10,7 +10,7 @@ from tessera.algorithms.iterated import IteratedConfig
 from tessera.config import config, to_plain
 from tessera.errors import UserError
 from tessera.policies.lora import LoRAConfig
-from tessera.rewards.load import RewardConfig
+from tessera.rewards.load import RewardConfig, ScorerConfig
 from tessera.rewards.metric import MetricReward
 from tessera.training.distributed import Strategy
 from tessera.types import View
@@ -51,6 +51,8 @@ class WatchConfig:
 
     every: int = 25  # steps between measurements; 0 measures at the start and at the end only
     benchmarks: tuple[str, ...] = ("mosaic-id", "mosaic-ood")
+    # Judges of the same pictures, held out from training; one that the reward is made of is told as overlap.
+    scorers: tuple[ScorerConfig, ...] = ()
     prompts_per_category: int = 10  # one picture each
     film_every: int = 10  # steps between pictures of the same prompts and seeds; 0: at start and end only
 

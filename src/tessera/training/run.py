@@ -20,7 +20,7 @@ from tessera.policies.lora import LoRAPolicy
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.policies.reference import frozen_copy
 from tessera.protocols import Policy
-from tessera.rewards.load import load_reward
+from tessera.rewards.load import load_reward, load_scorer
 from tessera.rewards.named import overlap
 from tessera.storage import open_in_place
 from tessera.training.checkpoint import (
@@ -86,7 +86,7 @@ def open_run(
         "drawn_view": to_plain(view),
         "trained_view": to_plain(algorithm.trained_view),
         "strategy": settings.strategy,
-        "overlap": overlap(settings.reward, settings.watch.benchmarks),
+        "overlap": overlap(settings.reward, settings.watch.benchmarks, settings.watch.scorers),
         "processes": team.count,
         **plan.notes,
     }
@@ -146,6 +146,7 @@ def open_run(
         optimizer=optimizer,
         watch=Watch(
             benchmarks=benchmarks,
+            scorers=[load_scorer(each) for each in settings.watch.scorers],
             prompts_per_category=settings.watch.prompts_per_category,
             view=view,
             seed=settings.seed,

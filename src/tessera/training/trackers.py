@@ -36,7 +36,6 @@ EXTRAS = ("trackio", "wandb")  # packages, and extras of ours, of the same names
 TENSORBOARD = "tensorboard"  # folder of the run
 PROJECT = "tessera"
 FLUSH_SECONDS = 5  # how far a browser lags behind; SummaryWriter's own 120 are longer than a run of mosaic
-SCORES = ("strict", "soft")
 
 Points = Mapping[str, float]
 
@@ -102,7 +101,7 @@ def curves(row: Mapping[str, Any]) -> dict[str, float]:
     for key, value in row.items():
         if key == "held_out":
             for benchmark, scores in value.items():
-                points |= {f"validation/{benchmark}/{name}": scores[name]["mean"] for name in SCORES}
+                points |= {f"validation/{benchmark}/{name}": scores[name]["mean"] for name in scores}
         elif key.startswith("seconds_"):
             points[f"seconds/{key.removeprefix('seconds_')}"] = value
         elif key != "step":

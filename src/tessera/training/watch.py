@@ -11,11 +11,11 @@ from numpy import ndarray
 
 from tessera.benchmarks.runner import graded_batches
 from tessera.benchmarks.summary import summarise
-from tessera.protocols import Benchmark, Policy
+from tessera.protocols import Benchmark, Policy, Scorer
 from tessera.rng import derive_seed
 from tessera.sampling.sampler import Request, requests, sample
 from tessera.statistics.alarms import ALARM_LEVEL
-from tessera.statistics.intervals import change_estimate
+from tessera.statistics.intervals import mean_estimate
 from tessera.storage import append_jsonl, full_disk_told, read_jsonl
 from tessera.training.film import Shot, write_film
 from tessera.training.metrics import EVALUATED, HELD_OUT
@@ -39,19 +39,21 @@ class Watch:
     """
 
     benchmarks: Sequence[Benchmark]
+    scorers: Sequence[Scorer]  # held out: they judge the same pictures, and training never hears of it
     prompts_per_category: int
     view: View
     seed: int
     batch_size: int
 
     def measure(self, policy: Policy, run: Path, step: int) -> dict[str, Any]:
-        """Returns {benchmark: {"strict", "soft"}} with intervals; every graded picture goes to the disk.
+        """Returns {benchmark: {"strict", "soft", each held-out scorer}} with intervals; writes it down.
 
         After the start each score has a `change` since then, picture by picture of the same prompts and
         seeds: surer than the difference of two means. Its interval is that of a one-sided test.
         """
         seed, digest = derive_seed("held-out", self.seed), policy.digest()
         records: list[EvalRecord] = []
+        judged: dict[tuple[str, str], dict[str, list[float]]] = {}  # (benchmark, scorer): category: values
         for benchmark in self.benchmarks:
             prompts = benchmark.prompts(self.prompts_per_category)
             batches = graded_batches(
@@ -64,13 +66,22 @@ class Watch:
                 batch_size=self.batch_size,
                 policy_digest=digest,
             )
-            for graded, _ in batches:
+            by_id = {prompt.id: prompt for prompt in prompts}
+            for graded, images_BHWC in batches:
                 records += graded
+                for scorer in self.scorers:
+                    said = scorer.score([by_id[record.prompt_id] for record in graded], images_BHWC).value_B
+                    categories = judged.setdefault((benchmark.name, scorer.name), {})
+                    for record, value in zip(graded, said.tolist(), strict=True):
+                        categories.setdefault(record.category, []).append(value)
         summary = summarise(records, {each.name: each.categories for each in self.benchmarks})
         scores = {
             name: {"strict": result["overall"], "soft": result["soft"]["overall"]}
             for name, result in summary.items()
         }
+        for (name, scorer), categories in judged.items():
+            values = [np.array(value_P) for value_P in categories.values()]
+            scores[name][scorer] = mean_estimate(values).to_json()
         start = [
             EvalRecord.from_json({key: value for key, value in row.items() if key != "step"})
             for row in read_jsonl(run / EVALUATED)
@@ -79,7 +90,7 @@ class Watch:
         for benchmark in self.benchmarks if step > 0 and start else ():
             for score in SCORES:
                 changes = _changes(benchmark, score, start, records)
-                change = change_estimate(changes, level=1 - 2 * ALARM_LEVEL)
+                change = mean_estimate(changes, level=1 - 2 * ALARM_LEVEL)
                 scores[benchmark.name][score]["change"] = change.to_json()
         with full_disk_told(run):
             append_jsonl(run / EVALUATED, [{"step": step, **record.to_json()} for record in records])

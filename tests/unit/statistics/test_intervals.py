@@ -9,8 +9,8 @@ import pytest
 
 from tessera.statistics.intervals import (
     Estimate,
-    change_estimate,
     estimate,
+    mean_estimate,
     overall_estimate,
     prompt_means,
     wilson,
@@ -195,10 +195,10 @@ def test_a_thousand_prompts_take_milliseconds() -> None:
 
 def test_a_change_by_hand() -> None:
     one, other = np.array([0.0, -1.0, -0.5, np.nan]), np.array([0.5, 0.5, 0.0])
-    change = change_estimate([one, other])
+    change = mean_estimate([one, other])
     assert change.mean == pytest.approx((-0.5 + 1 / 3) / 2)
     error = math.sqrt(0.25 / 3 + (1 / 12) / 3) / 2
     assert change.ci_high - change.mean == pytest.approx(1.959964 * error)
     assert change.n == 6
-    assert math.isnan(change_estimate([one, np.array([1.0])]).ci_low)
-    assert math.isnan(change_estimate([one, np.array([np.nan])]).mean)
+    assert math.isnan(mean_estimate([one, np.array([1.0])]).ci_low)
+    assert math.isnan(mean_estimate([one, np.array([np.nan])]).mean)

@@ -1,6 +1,9 @@
 """The film strip as it is drawn and written: fixed beforehand, graded as written, the same after a resume."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,16 +12,23 @@ from PIL import Image
 
 from tessera.benchmarks.mosaic import load_benchmark
 from tessera.policies.load import load_policy
+from tessera.protocols import Policy
+from tessera.rewards.custom import CustomReward
+from tessera.rewards.load import load_scorer
+from tessera.rewards.noise import NoiseReward
 from tessera.scorers.mosaic import grade
 from tessera.storage import read_jsonl
 from tessera.training.config import WatchConfig
 from tessera.training.film import write_film
 from tessera.training.metrics import GRADES, PICTURES
+from tessera.training.run import open_run
 from tessera.training.watch import FILM_PROMPTS, FILM_SAMPLES, Watch
+from tessera.types import Prompt
 from tests.contracts.test_policies import tiny_mosaic
 from tests.tiny import run_config, run_in, save_tiny_policy
 
 NAMES = ("mosaic-id", "mosaic-ood")
+BRIGHTNESS = CustomReward(function="tests.unit.rewards.functions:brightness")
 COUNT = 12 * FILM_PROMPTS * FILM_SAMPLES  # both benchmarks have six categories
 
 
@@ -27,6 +37,7 @@ def watch() -> Watch:
     policy = tiny_mosaic()
     return Watch(
         benchmarks=[load_benchmark(name) for name in NAMES],
+        scorers=[load_scorer(NoiseReward())],
         prompts_per_category=1,
         view=policy.spec.default_view,
         seed=0,
@@ -102,3 +113,35 @@ def test_a_change_since_the_start_is_that_of_the_same_pictures(watch: Watch, tmp
             assert (change["mean"], change["ci_low"], change["n"]) == (0, None, 6)
             expected = other[name][score]["mean"] - first[name][score]["mean"]
             assert other[name][score]["change"]["mean"] == pytest.approx(expected)
+
+
+def test_held_out_scorers_judge_the_same_pictures_and_training_never_hears_of_it(tmp_path: Path) -> None:
+    policy, scorer = save_tiny_policy(tmp_path / "policy"), load_scorer(BRIGHTNESS)
+    watched = WatchConfig(benchmarks=NAMES[:1], prompts_per_category=1, scorers=(BRIGHTNESS,))
+    with_scorer = run_in(tmp_path / "with", run_config(policy, steps=2, watch=watched))
+    without = run_in(tmp_path / "without", run_config(policy, steps=2, watch=replace(watched, scorers=())))
+    assert with_scorer.digest() == without.digest()
+    for row in read_jsonl(tmp_path / "with" / "held_out.jsonl"):
+        values = [
+            scorer.score([prompt_of(record)], image_of(with_scorer, record)).value_B.item()
+            for record in read_jsonl(tmp_path / "with" / "eval.jsonl")
+            if record["step"] == row["step"]
+        ]
+        # Pixels of one picture decoded alone may differ by rounding.
+        assert row["mosaic-id"][scorer.name]["mean"] == pytest.approx(np.mean(values), abs=1e-4)
+    config = json.loads((tmp_path / "with" / "config.json").read_text())
+    assert config["overlap"] == ""
+    same = replace(watched, scorers=(NoiseReward(),))  # what the tiny run trains on
+    open_run(run_config(policy, steps=2, watch=same), tmp_path / "same", "test", resume=False)
+    assert (
+        "noise both trains and is held out"
+        in json.loads((tmp_path / "same" / "config.json").read_text())["overlap"]
+    )
+
+
+def prompt_of(record: dict[str, Any]) -> Prompt:
+    return Prompt(id=record["prompt_id"], text=record["prompt"], category=record["category"])
+
+
+def image_of(policy: Policy, record: dict[str, Any]) -> np.ndarray:
+    return policy.decode(torch.tensor([record["tokens"]]))
