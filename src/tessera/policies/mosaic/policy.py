@@ -129,7 +129,7 @@ class MosaicPolicy(nn.Module):
     @torch.no_grad()
     def decode(self, tokens_BT: Int[Tensor, "B T"]) -> UInt8[ndarray, "B H W 3"]:
         """Returns the pictures of the codes."""
-        return self.tokenizer.decode(tokens_BT).cpu().numpy()
+        return self.tokenizer.decode(tokens_BT.to(self.device)).cpu().numpy()
 
     @torch.no_grad()
     def encode(self, images_BHWC: UInt8[ndarray, "B H W 3"]) -> Int[Tensor, "B T"]:
