@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.pretraining.corpus import CorpusConfig, captioned_scene
+from tessera.pretraining.descent import descend, trapezium
 from tessera.pretraining.muon import Muon
 from tessera.tensors import TextBatch
 from tessera.types import Progress, silent
@@ -73,15 +74,7 @@ def train_policy(
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits_BTV = policy.head(policy.features(text, tokens_BT))
         loss = F.cross_entropy(logits_BTV.float().flatten(0, 1), tokens_BT.flatten())
-        left = 1 - step / training.steps
-        scale = min(1.0, (step + 1) / training.warm_up, left / training.warm_down)
-        for optimizer, rate in optimizers:
-            optimizer.zero_grad()
-            for group in optimizer.param_groups:
-                group["lr"] = rate * scale
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(transformer.parameters(), training.clip)
-        for optimizer, _ in optimizers:
-            optimizer.step()
+        scale = trapezium(step, training.steps, training.warm_up, training.warm_down)
+        descend(loss, optimizers, transformer.parameters(), scale=scale, clip=training.clip)
         if step % 10 == 0 or step == training.steps - 1:
             on_progress("policy", step + 1, training.steps, f"loss {loss.item():.3f}")

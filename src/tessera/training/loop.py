@@ -52,12 +52,11 @@ def train(run: Run, on_step: OnStep) -> RunState:
         run.stopwatch.lap()
     while state.step < steps:
         round_, within = divmod(state.step, algorithm.steps_per_round)
-        if within == 0 and (share := algorithm.reference_share(state.step)):
-            run.team.refresh(run.policy, run.drawer)
-            move(run.reference, run.drawer, share)
         images = 0
         if collected is None or within == 0:
             run.team.refresh(run.policy, run.drawer)
+            if within == 0 and (share := algorithm.reference_share(state.step)):
+                move(run.reference, run.drawer, share)
             collected = algorithm.collect(context, round_, resumed=within > 0)
             images = collected.images if within == 0 else 0
         batch = algorithm.batch(context, collected, state.step)

@@ -123,6 +123,6 @@ class Here:
         with log_path(out, name).open("w") as log, redirect_stdout(log), redirect_stderr(log):
             try:
                 return Ended(main(out, name, None))
-            except Exception:  # noqa: BLE001 - as the end of a process
+            except Exception:  # noqa: BLE001 - a process too ends with 1 whatever was raised
                 traceback.print_exc()
                 return Ended(1)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tessera.pretraining.descent import descend, trapezium
 from tessera.pretraining.judges.labels import ATTRIBUTES, NOTHING, Labelled, join
 from tessera.pretraining.muon import Muon
 from tessera.rng import derive_seed
@@ -135,16 +136,8 @@ def train_judge(
         patches_BTN = patches_BTN + torch.randn_like(patches_BTN) * (training.noise / 127.5)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = _loss(name, model, lessons, rows, patches_BTN, training.dense)
-        left = 1 - step / training.steps
-        scale = min(1.0, (step + 1) / training.warm_up, left / training.warm_down)
-        for optimizer, rate in optimizers:
-            optimizer.zero_grad()
-            for group in optimizer.param_groups:
-                group["lr"] = rate * scale
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learners.parameters(), training.clip)
-        for optimizer, _ in optimizers:
-            optimizer.step()
+        scale = trapezium(step, training.steps, training.warm_up, training.warm_down)
+        descend(loss, optimizers, learners.parameters(), scale=scale, clip=training.clip)
         if step % 10 == 0 or step == training.steps - 1:
             on_progress(f"judge {name}", step + 1, training.steps, f"loss {loss.item():.3f}")
     # A word that it never met says nothing, instead of what chance gave it at the start.
