@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tessera.scorers import mosaic as verifier
 from tessera.types import Grade, Prompt
-from tessera.world.prompts import PromptSource, Split, categories, prompt_set
+from tessera.world.prompts import PromptSource, Split, prompt_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,12 @@ class MosaicBenchmark:
     @property
     def categories(self) -> tuple[str, ...]:
         """In the order of the tables."""
-        return categories(self.source.family, self.source.axes)
+        return self.source.categories
 
     def prompts(self, per_category: int) -> list[Prompt]:
         """Returns the first so many prompts of each category."""
-        return prompt_set(self.source.family, self.split, per_category, axes=self.source.axes)
+        source = self.source
+        return prompt_set(source.family, self.split, per_category, axes=source.axes, only=source.only)
 
     def grade(self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"]) -> list[Grade]:
         """Returns a verdict on each picture."""

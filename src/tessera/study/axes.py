@@ -14,8 +14,11 @@ from tessera.algorithms.iterated import IteratedConfig
 from tessera.errors import UserError
 from tessera.study.config import AxisName
 from tessera.training.config import RunConfig
+from tessera.world.prompts import PromptSource
 
 Axis = Callable[[RunConfig, Any], RunConfig]
+
+FEWER = 5  # by what factor the axis `diversity` cuts the number of prompts
 
 
 def samples(run: RunConfig, group: int) -> RunConfig:
@@ -38,9 +41,8 @@ def prompts(run: RunConfig, count: int) -> RunConfig:
     if run.iterated is not None:
         raise UserError("the axis prompts needs an arm without rounds")
     match run.algorithm:
-        case GRPOConfig() as own:
-            seen = own.prompts_per_step * run.steps // own.updates
-            rounds = _divided(seen, count, "prompts")
+        case GRPOConfig():
+            rounds = _divided(_seen(run), count, "prompts")
             if rounds == 1:
                 return run
             return replace(run, iterated=IteratedConfig(rounds=rounds, reference="kept", prompts="same"))
@@ -50,6 +52,25 @@ def prompts(run: RunConfig, count: int) -> RunConfig:
                 own, prompts=count, group=own.group * times, pairs_per_prompt=own.pairs_per_prompt * times
             )
             return replace(run, algorithm=wider)
+
+
+def diversity(run: RunConfig, count: int) -> RunConfig:
+    """Returns the run on prompts of so many categories, their number a fifth of the recipe's at every count.
+
+    So few that even one category has about as many different ones as all. Which categories depends on the
+    seed: they stand in a circle, and the next seed begins where this one ends; so the spread over seeds has
+    in it what the choice of categories is worth.
+    """
+    source = PromptSource.parse(run.prompts)
+    names = source.categories
+    if not 1 <= count <= len(names):
+        raise UserError(f"the axis diversity: {source.name} has 1 to {len(names)} categories, not {count}")
+    fewer = prompts(run, _divided(_seen(run), FEWER, "diversity"))
+    if count == len(names):
+        return fewer
+    chosen = {names[(run.seed * count + place) % len(names)] for place in range(count)}
+    narrowed = replace(source, only=tuple(name for name in names if name in chosen))
+    return replace(fewer, prompts=narrowed.name)
 
 
 def rounds(run: RunConfig, count: int) -> RunConfig:
@@ -93,11 +114,21 @@ AXES: Mapping[AxisName, Axis] = {
     "none": lambda run, value: run,  # noqa: ARG005 - as every axis
     "samples": samples,
     "prompts": prompts,
+    "diversity": diversity,
     "rounds": rounds,
     "reference": reference,
     "logp_view": logp_view,
     "budget": budget,
 }
+
+
+def _seen(run: RunConfig) -> int:
+    """Returns how many prompts a run without rounds draws."""
+    match run.algorithm:
+        case GRPOConfig() as own:
+            return own.prompts_per_step * run.steps // own.updates
+        case DPOConfig() as own:
+            return own.prompts
 
 
 def _divided(total: int, by: int, axis: str) -> int:

@@ -10,7 +10,11 @@ from typing import Any
 
 from tessera.config import digest, to_plain
 from tessera.recipes import load_recipe
+from tessera.rewards.custom import CustomReward
+from tessera.rewards.judge import JudgeReward
+from tessera.rewards.metric import MetricReward
 from tessera.rewards.named import scorer_settings
+from tessera.rewards.noise import NoiseReward
 from tessera.study.axes import AXES
 from tessera.study.config import BASE, EvaluationConfig, ExperimentConfig, StudyConfig
 from tessera.study.matching import check_matched
@@ -44,6 +48,7 @@ class Cell:
     budget: int  # in images
     best_of: int = 1
     chooser: str | None = None
+    judges: tuple[str, ...] = ()  # learned rewards that say how they like its pictures
 
     @property
     def id(self) -> str:
@@ -70,52 +75,68 @@ def cells_of(study: StudyConfig, rates: Rates) -> tuple[Cell, ...]:
     for experiment in study.experiments:
         for cell in _cells_of(study, experiment, rates):
             key = cell.content()
-            before = found[key].places if key in found else ()
-            found[key] = replace(found.get(key, cell), places=(*before, *cell.places))
+            if key in found:
+                places = (*found[key].places, *cell.places)
+                judges = tuple(dict.fromkeys((*found[key].judges, *cell.judges)))
+                cell = replace(found[key], places=places, judges=judges)
+            found[key] = cell
     return tuple(found.values())
 
 
 def _cells_of(study: StudyConfig, experiment: ExperimentConfig, rates: Rates) -> list[Cell]:
     cells = []
+    evaluation = experiment.evaluation or study.evaluation
     for arm in experiment.arms:
         if arm == BASE:
-            cells += _untrained(study, experiment)
+            place = Place(experiment=experiment.name, arm=BASE, reward="", setting=DEFAULT, seed=None)
+            judges = tuple(name for name in experiment.rewards if is_learned(name))
+            base = Cell(
+                places=(place,), run=None, evaluation=evaluation, policy=study.policy, budget=0, judges=judges
+            )
+            cells += [base, *(_chosen(experiment, base, name) for name in experiment.choosers)]
             continue
         for reward in experiment.rewards:
             for value in experiment.values or (None,):
                 setting = DEFAULT if value is None else f"{experiment.axis}={value}"
                 for seed in study.seeds:
                     run = AXES[experiment.axis](run_of(study, arm, reward, seed, rates.get(arm)), value)
+                    run = _watched(run, experiment.watched)
                     budget = experiment.images or study.images
                     check_matched(run, budget, f"experiment {experiment.name}: {arm}, {reward}, {setting}")
                     place = Place(
                         experiment=experiment.name, arm=arm, reward=reward, setting=setting, seed=seed
                     )
-                    cells.append(_cell(study, experiment, place, run, budget))
+                    cell = Cell(
+                        places=(place,),
+                        run=run,
+                        evaluation=evaluation,
+                        policy=study.policy,
+                        budget=budget,
+                        judges=(reward,) if is_learned(reward) else (),
+                    )
+                    choosers = experiment.choosers if experiment.choose_trained else ()
+                    cells += [cell, *(_chosen(experiment, cell, name) for name in choosers)]
     return cells
 
 
-def _untrained(study: StudyConfig, experiment: ExperimentConfig) -> list[Cell]:
-    """Returns the base, and the base with each chooser."""
-    place = Place(experiment=experiment.name, arm=BASE, reward="", setting=DEFAULT, seed=None)
-    base = _cell(study, experiment, place, None, 0)
-    chosen = [
-        replace(
-            base,
-            places=(replace(place, reward=name, setting=f"best-of-{experiment.best_of}"),),
-            best_of=experiment.best_of,
-            chooser=name,
-        )
-        for name in experiment.choosers
-    ]
-    return [base, *chosen]
+def is_learned(reward: str) -> bool:
+    """Returns whether the reward is a judge that can be wrong, and not the verifier or noise."""
+    return not isinstance(scorer_settings(reward), MetricReward | NoiseReward)
 
 
-def _cell(
-    study: StudyConfig, experiment: ExperimentConfig, place: Place, run: RunConfig | None, budget: int
-) -> Cell:
-    evaluation = experiment.evaluation or study.evaluation
-    return Cell(places=(place,), run=run, evaluation=evaluation, policy=study.policy, budget=budget)
+def _chosen(experiment: ExperimentConfig, cell: Cell, chooser: str) -> Cell:
+    """Returns the cell with a chooser among its pictures; of the base, who chose stands as its reward."""
+    place = cell.places[0]
+    place = replace(place, setting=f"best-of-{experiment.best_of}", reward=place.reward or chooser)
+    return replace(cell, places=(place,), best_of=experiment.best_of, chooser=chooser, judges=())
+
+
+def _watched(run: RunConfig, every: int | None) -> RunConfig:
+    """Returns the run, looked at so often: KL, verifier and, where it is a judge, the reward itself."""
+    if every is None:
+        return run
+    judges = (run.reward,) if isinstance(run.reward, JudgeReward | CustomReward) else ()
+    return replace(run, watch=replace(run.watch, every=every, kl=True, scorers=judges))
 
 
 def run_of(study: StudyConfig, arm: str, reward: str, seed: int, lr: float | None) -> RunConfig:

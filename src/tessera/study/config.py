@@ -11,7 +11,7 @@ from tessera.errors import UserError
 BASE = "base"  # the arm that is not trained
 
 WORDS = ("reference", "logp_view")  # the axes whose values are words; those of the others are numbers
-AxisName = Literal["none", "samples", "prompts", "rounds", "reference", "logp_view", "budget"]
+AxisName = Literal["none", "samples", "prompts", "diversity", "rounds", "reference", "logp_view", "budget"]
 
 
 @config
@@ -46,6 +46,8 @@ class ExperimentConfig:
     values: tuple[int | str, ...] = ()
     best_of: int = 1  # candidates for each picture of the base, of which each chooser takes one
     choosers: tuple[str, ...] = ()
+    choose_trained: bool = False  # the choosers choose among the pictures of trained arms, too
+    watched: int | None = None  # steps between looks at KL, verifier and the trained judge as a run goes on
     images: int | None = None  # budget of each cell; unset: the study's
     evaluation: EvaluationConfig | None = None  # unset: the study's
 

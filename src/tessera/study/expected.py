@@ -11,9 +11,9 @@ from tessera.algorithms.grpo import GRPOConfig
 from tessera.study.config import EvaluationConfig
 from tessera.study.matching import images_of
 from tessera.study.stages import Plan, Stage
-from tessera.study.work import BestOfWork, CandidatesWork, EvaluateWork, RolloutsWork, TrainWork
+from tessera.study.work import BestOfWork, CandidatesWork, EvaluateWork, RolloutsWork, ScoreWork, TrainWork
 from tessera.training.config import RunConfig
-from tessera.world.prompts import PromptSource, categories
+from tessera.world.prompts import PromptSource
 
 START = 5.0  # seconds until torch is loaded and a policy read
 DRAWN = 70.0  # pictures a second, drawn and judged
@@ -31,6 +31,8 @@ def expected_seconds(stage: Stage) -> float:
             return START + _training(stage.work.run)
         case EvaluateWork():
             return START + pictures(stage.work.evaluation) / DRAWN
+        case ScoreWork():
+            return START + pictures(stage.work.evaluation) / SCORED
         case CandidatesWork():
             return START + (stage.work.count - 1) * pictures(stage.work.evaluation) / DRAWN
         case BestOfWork():
@@ -40,7 +42,7 @@ def expected_seconds(stage: Stage) -> float:
 def pictures(evaluation: EvaluationConfig) -> float:
     """Returns about how many pictures an evaluation draws."""
     sources = [PromptSource.parse(name) for name in evaluation.benchmarks]
-    count = sum(len(categories(source.family, source.axes)) for source in sources)
+    count = sum(len(source.categories) for source in sources)
     return PROMPTS * count * evaluation.prompts_per_category * evaluation.samples_per_prompt
 
 

@@ -63,6 +63,13 @@ PROMPTS = ExperimentConfig(
     axis="prompts",
     values=(40, 80, 200, 400),  # 400 is all
 )
+DIVERSITY = ExperimentConfig(
+    name="diversity",
+    question="How many kinds of prompts does training need, at as many prompts (80) and equal images?",
+    arms=(BASE, "grpo", "dpo"),
+    axis="diversity",
+    values=(1, 2, 3, 6),  # 6 is all: in domain there are so many categories
+)
 ROUNDS = ExperimentConfig(
     name="rounds",
     question="What do rounds buy, at equal images?",
@@ -118,7 +125,7 @@ def standard() -> StudyConfig:
     return StudyConfig(
         name="standard",
         arms=ARMS,
-        experiments=(VERSUS, REWARDS, SAMPLES, PROMPTS, ROUNDS, REFERENCE),
+        experiments=(VERSUS, REWARDS, SAMPLES, PROMPTS, DIVERSITY, ROUNDS, REFERENCE),
         seeds=(0, 1, 2),
         rates=PINNED,
     )

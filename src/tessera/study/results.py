@@ -5,11 +5,12 @@
 
 A row: {experiment, arm, algorithm, reward, setting, seed, benchmark, category, score, mean, ci_low, ci_high,
 n_prompts, images, gradient_steps, tokens_sampled, tokens_scored, tokens_trained, reward_calls, cpu_seconds,
-seconds, peak_memory_mb, kl, lr, best_of, run, eval, command}. `category` is a benchmark's, or "overall";
-`score` is "strict" or "soft". A cell that stands in several experiments has rows in each.
+seconds, peak_memory_mb, kl, lr, best_of, chooser, run, eval, scores, command}. `category` is a benchmark's, or
+"overall"; `score` is "strict" or "soft". A cell that stands in several experiments has rows in each.
 
-The base has no algorithm and no seed, its reward is "", and its row of best-of-n has `best_of` above 1 and as
-`reward` who chose: a scorer, `random` (the mean of the candidates) or `oracle` (the verifier itself).
+The base has no algorithm and no seed, and its reward is "". A row of best-of-n has `best_of` above 1 and a
+`chooser`: a scorer, `random` (the mean of the candidates) or `oracle` (the verifier itself); of the base the
+chooser stands as `reward`, too. `scores` is {judge: folder}: what learned rewards say of the same pictures.
 
 What a cell used up is what it needs alone: rollouts that several cells share count in each of them. But for
 the times and the memory (MEASURED), running again gives the same rows.
@@ -38,12 +39,16 @@ from tessera.training.metrics import LEDGER
 
 RESULTS, RESULTS_CSV, CELLS = "results.json", "results.csv", "cells.json"
 MEASURED = ("cpu_seconds", "seconds", "peak_memory_mb")
-NAMES = ("experiment", "arm", "reward", "setting", "seed", "benchmark", "category", "score", "best_of")
+NAMES = (
+    *("experiment", "arm", "reward", "setting", "seed"),
+    *("benchmark", "category", "score", "best_of", "chooser"),
+)
 COLUMNS = (
     *("experiment", "arm", "algorithm", "reward", "setting", "seed"),
     *("benchmark", "category", "score", "mean", "ci_low", "ci_high", "n_prompts"),
     *("images", "gradient_steps", "tokens_sampled", "tokens_scored", "tokens_trained", "reward_calls"),
-    *("cpu_seconds", "seconds", "peak_memory_mb", "kl", "lr", "best_of", "run", "eval", "command"),
+    *("cpu_seconds", "seconds", "peak_memory_mb", "kl", "lr", "best_of", "chooser"),
+    *("run", "eval", "scores", "command"),
 )
 
 
@@ -66,14 +71,12 @@ def write_results(
 
 def command_of(cell: Cell) -> str:
     """Returns the lines that make a cell without a study, joined by &&."""
-    measured = _measured_by(cell.evaluation)
-    if cell.run is None:
-        chosen = ["--best-of", str(cell.best_of), "--scorer", cell.chooser] if cell.chooser else []
-        words = ["tessera", "eval", "--policy", cell.policy, *measured, *chosen, "--out", f"runs/{cell.id}"]
-        return shlex.join(words)
     run = f"runs/{cell.id}"
-    measure = ["tessera", "eval", "--policy", run, *measured, "--out", f"{run}-eval"]
-    return f"{train_command(cell.run, run)} && {shlex.join(measure)}"
+    chosen = ["--best-of", str(cell.best_of), "--scorer", cell.chooser] if cell.chooser else []
+    policy, out = (cell.policy, run) if cell.run is None else (run, f"{run}-eval")
+    words = ["tessera", "eval", "--policy", policy, *_measured_by(cell.evaluation), *chosen, "--out", out]
+    measure = shlex.join(words)
+    return measure if cell.run is None else f"{train_command(cell.run, run)} && {measure}"
 
 
 def train_command(run: RunConfig, out: str) -> str:
@@ -96,10 +99,9 @@ def _described(
     out: Path, cell: Cell, plan: Plan, errors: Mapping[str, str], failed: Mapping[str, str]
 ) -> dict[str, Any]:
     made, first = plan.made[cell.id], cell.places[0]
-    stages = [name for name in (made.train, made.measure) if name]
-    broken = next((name for name in stages if name in errors), None)
+    broken = next((name for name in made.needed if name in errors), None)
     error = errors[broken] if broken else failed.get(cell.id)
-    complete = all(read_complete(out, name) for name in stages)
+    complete = all(read_complete(out, name) for name in made.needed)
     spent = spent_by(out, plan, made.train) if made.train and complete else None
     return {
         "id": cell.id,
@@ -112,6 +114,10 @@ def _described(
         "log": f"{STAGES}/{broken}.log" if broken and log_path(out, broken).exists() else None,
         "run": f"{STAGES}/{made.train}" if made.train else None,
         "eval": f"{STAGES}/{made.measure}",
+        "scores": {
+            judge: f"{STAGES}/{name}" for judge, name in made.scores.items() if read_complete(out, name)
+        },
+        "unscored": {judge: errors[name] for judge, name in made.scores.items() if name in errors},
         "command": command_of(cell),
         "lr": cell.run.optimizer.lr if cell.run else None,
         "best_of": cell.best_of,
@@ -145,21 +151,27 @@ def _rows(out: Path, cell: Cell, plan: Plan, told: Mapping[str, Any]) -> Iterato
     facts = {
         **spent_by(out, plan, made.train),
         "algorithm": cell.algorithm,
-        "kl": json.loads((folder / KL).read_text(encoding="utf-8"))["kl"] if made.train else None,
-        **{name: told[name] for name in ("lr", "best_of", "run", "eval", "command")},
+        "kl": _kl(cell, folder),
+        **{name: told[name] for name in ("lr", "best_of", "run", "eval", "scores", "command")},
     }
-    if made.train is None and cell.chooser is None:
-        facts["kl"] = 0.0  # of the base from itself
     for benchmark, result in read_summary(folder).items():
-        for reward, scores in _scores(cell, result):
+        for chooser, scores in _scores(cell, result):
+            facts["chooser"] = chooser
             for place in cell.places:
-                where = _place(place) | ({"reward": reward} if reward is not None else {})
+                where = _place(place) | ({} if chooser is None or cell.run else {"reward": chooser})
                 for score, means in scores.items():
                     for category, mean in {"overall": means["overall"], **means["categories"]}.items():
                         row = {**facts, **where, "benchmark": benchmark, "category": category, "score": score}
                         row |= {name: mean[name] for name in ("mean", "ci_low", "ci_high")}
                         row["n_prompts"] = mean["n"]
                         yield {name: row[name] for name in COLUMNS}
+
+
+def _kl(cell: Cell, folder: Path) -> float | None:
+    """Returns how far the policy has moved from the base; who chooses moves by no policy."""
+    if cell.chooser is not None:
+        return None
+    return json.loads((folder / KL).read_text(encoding="utf-8"))["kl"] if cell.run else 0.0
 
 
 def _scores(cell: Cell, result: Mapping[str, Any]) -> Iterator[tuple[str | None, dict[str, Any]]]:
@@ -177,5 +189,5 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({**row, "scores": json.dumps(row["scores"])} for row in rows)
     return text.getvalue()

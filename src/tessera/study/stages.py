@@ -38,6 +38,7 @@ from tessera.study.work import (
     CandidatesWork,
     EvaluateWork,
     RolloutsWork,
+    ScoreWork,
     TrainWork,
     Work,
 )
@@ -47,7 +48,7 @@ STAGES = "stages"
 COMPLETE = "COMPLETE"
 # No number of a stage comes from these.
 APART = ("cli", "report", "health", "recipes", "pretraining", "study")
-TAKEN = ("study/worker.py", "study/divergence.py")  # from a room that is otherwise apart
+TAKEN = ("study/worker.py",)  # from a room that is otherwise apart
 
 
 @config
@@ -76,10 +77,16 @@ def _adapter() -> Any:  # TypeAdapter[Stage], which the checker of shapes cannot
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """How the stages of a cell follow one another: the one that trains, and the one that measures."""
+    """The stages of a cell, by their ids."""
 
-    train: str | None  # id of a stage
+    train: str | None
     measure: str
+    scores: Mapping[str, str]  # by judge: what it says of the pictures that were measured
+
+    @property
+    def needed(self) -> list[str]:
+        """Those without which the cell has no results."""
+        return [*([self.train] if self.train else []), self.measure]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +99,8 @@ class Plan:
 
     def needed(self, cells: Sequence[str]) -> list[str]:
         """Returns the stages that these cells need, in order."""
-        ends = [end for each in cells for end in (self.made[each].train, self.made[each].measure) if end]
+        made = [self.made[each] for each in cells]
+        ends = [end for each in made for end in (*each.needed, *each.scores.values())]
         wanted: set[str] = set()
         while ends:
             name = ends.pop()
@@ -130,20 +138,24 @@ def plan_of(cells: Sequence[Cell], code: str) -> Plan:
     """Returns the stages of the cells."""
     planner, made = Planner(code), dict[str, Made]()
     for cell in cells:
-        measure = EvaluateWork(policy=cell.policy, evaluation=cell.evaluation)
+        label, train, run = "base", None, dict[str, str]()
         if cell.run is not None:
             label = cell.id.rpartition("-")[0]
             train = planner.train(cell.run, label)
-            made[cell.id] = Made(train=train, measure=planner.add(measure, f"measure {label}", {RUN: train}))
-            continue
-        end = planner.add(measure, "measure base")
+            run = {RUN: train}
+        measure = EvaluateWork(policy=cell.policy, evaluation=cell.evaluation)
+        end = planner.add(measure, f"measure {label}", run)
         if cell.chooser is not None:
             work = CandidatesWork(policy=cell.policy, evaluation=cell.evaluation, count=cell.best_of)
-            drawn = planner.add(work, f"draw {cell.best_of} candidates", {EVALUATION: end})
+            drawn = planner.add(work, f"draw {cell.best_of} of {label}", {EVALUATION: end, **run})
             scorer = scorer_settings(cell.chooser)
             work = BestOfWork(evaluation=cell.evaluation, count=cell.best_of, scorer=scorer)
-            end = planner.add(work, f"choose by {cell.chooser}", {CANDIDATES: drawn})
-        made[cell.id] = Made(train=None, measure=end)
+            end = planner.add(work, f"choose from {label} by {cell.chooser}", {CANDIDATES: drawn})
+        scores = {}
+        for judge in cell.judges:
+            work = ScoreWork(evaluation=cell.evaluation, scorer=scorer_settings(judge))
+            scores[judge] = planner.add(work, f"score {label} by {judge}", {EVALUATION: end})
+        made[cell.id] = Made(train=train, measure=end, scores=scores)
     return Plan(stages=planner.stages, labels=planner.labels, made=made)
 
 
@@ -179,7 +191,7 @@ def outside_files(work: Work) -> dict[str, str]:
             policy, scorer = work.run.policy, work.run.reward
         case EvaluateWork() | CandidatesWork():
             policy, scorer = work.policy, None
-        case BestOfWork():
+        case ScoreWork() | BestOfWork():
             policy, scorer = "", work.scorer
     found: list[Path] = []
     if policy and (folder := Path(policy)).is_dir():

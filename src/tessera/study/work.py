@@ -39,8 +39,17 @@ class EvaluateWork:
 
 
 @config
+class ScoreWork:
+    """Has a scorer judge the pictures of an evaluation, as it judged those it was the reward of."""
+
+    kind: Literal["score"] = "score"
+    evaluation: EvaluationConfig
+    scorer: ScorerConfig
+
+
+@config
 class CandidatesWork:
-    """Draws more pictures of the base, beside those of its evaluation."""
+    """Draws more pictures of the run that is its input, or of the base, beside those of its evaluation."""
 
     kind: Literal["candidates"] = "candidates"
     policy: str
@@ -59,5 +68,6 @@ class BestOfWork:
 
 
 Work = Annotated[
-    RolloutsWork | TrainWork | EvaluateWork | CandidatesWork | BestOfWork, Field(discriminator="kind")
+    RolloutsWork | TrainWork | EvaluateWork | ScoreWork | CandidatesWork | BestOfWork,
+    Field(discriminator="kind"),
 ]

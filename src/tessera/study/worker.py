@@ -18,8 +18,10 @@ import torch
 
 from tessera import __version__
 from tessera.benchmarks.best_of import choose_in
+from tessera.benchmarks.candidates import scored_tables
+from tessera.benchmarks.divergence import divergence
 from tessera.benchmarks.layout import RECORDS, SUMMARY
-from tessera.benchmarks.mosaic import load_benchmark
+from tessera.benchmarks.mosaic import MosaicBenchmark, load_benchmark
 from tessera.benchmarks.runner import EvalConfig, evaluate
 from tessera.config import from_plain, to_plain
 from tessera.errors import UserError
@@ -30,7 +32,6 @@ from tessera.rewards.load import load_scorer
 from tessera.rewards.named import overlap
 from tessera.storage import CONFIG, open_in_place, read_jsonl, write_atomic, write_json
 from tessera.study.config import EvaluationConfig
-from tessera.study.divergence import divergence
 from tessera.study.stages import COMPLETE, STAGES, Stage, code_version, stage_folder
 from tessera.study.work import (
     CANDIDATES,
@@ -41,6 +42,7 @@ from tessera.study.work import (
     CandidatesWork,
     EvaluateWork,
     RolloutsWork,
+    ScoreWork,
     TrainWork,
 )
 from tessera.training.loop import Run, train
@@ -69,8 +71,10 @@ def make(out: Path, stage: Stage, command: str) -> None:
             images = _train(stage.work, folder, inputs, command)
         case EvaluateWork():
             images = _evaluate(stage.work, folder, inputs, command)
+        case ScoreWork():
+            images = _score(stage.work, folder, inputs[EVALUATION])
         case CandidatesWork():
-            images = _candidates(stage.work, folder, inputs[EVALUATION])
+            images = _candidates(stage.work, folder, inputs)
         case BestOfWork():
             images = _best_of(stage.work, folder, inputs[CANDIDATES], command)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
@@ -132,13 +136,28 @@ def _evaluate(work: EvaluateWork, folder: Path, inputs: Mapping[str, Path], comm
     return len(records)
 
 
-def _candidates(work: CandidatesWork, folder: Path, evaluated: Path) -> int:
+def _score(work: ScoreWork, folder: Path, evaluated: Path) -> int:
+    _take_over(folder, evaluated)
+    settings, benchmarks = _settings_in(folder), _benchmarks(work.evaluation)
+    scored_tables(folder, benchmarks, settings, 1, [load_scorer(work.scorer)])
+    return 0
+
+
+def _candidates(work: CandidatesWork, folder: Path, inputs: Mapping[str, Path]) -> int:
+    evaluated, run = inputs[EVALUATION], inputs.get(RUN)
     if not (folder / RECORDS).exists():
-        shutil.copytree(evaluated / "pictures", folder / "pictures", copy_function=_link, dirs_exist_ok=True)
-        for name in (CONFIG, RECORDS):  # last: they say that the pictures are there
-            write_atomic(folder / name, (evaluated / name).read_bytes())
-    _measure(folder, load_policy(work.policy), work.policy, work.evaluation, "", candidates=work.count)
+        _take_over(folder, evaluated)
+    name = f"{STAGES}/{run.name}" if run else work.policy
+    policy = load_policy(str(run) if run else work.policy)
+    _measure(folder, policy, name, work.evaluation, "", candidates=work.count)
     return _count(folder / RECORDS) - _count(evaluated / RECORDS)
+
+
+def _take_over(folder: Path, evaluated: Path) -> None:
+    """Gives a stage the pictures of an evaluation, and then the records, which say that they are there."""
+    shutil.copytree(evaluated / "pictures", folder / "pictures", copy_function=_link, dirs_exist_ok=True)
+    for name in (CONFIG, RECORDS):
+        write_atomic(folder / name, (evaluated / name).read_bytes())
 
 
 def _best_of(work: BestOfWork, folder: Path, drawn: Path, command: str) -> int:
@@ -149,13 +168,20 @@ def _best_of(work: BestOfWork, folder: Path, drawn: Path, command: str) -> int:
     write_json(folder / CONFIG, {**recorded, **chosen})
     for name in (RECORDS, SUMMARY):
         write_atomic(folder / name, (drawn / name).read_bytes())
-    settings = from_plain(
+    overlaps = {scorer.name: overlap(work.scorer, names)}
+    choose_in(folder, _benchmarks(work.evaluation), _settings_in(folder), work.count, [scorer], overlaps)
+    return 0
+
+
+def _settings_in(folder: Path) -> EvalConfig:
+    recorded = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return from_plain(
         EvalConfig, {each.name: recorded[each.name] for each in fields(EvalConfig)}, where=CONFIG
     )
-    benchmarks = [load_benchmark(name) for name in names]
-    overlaps = {scorer.name: overlap(work.scorer, names)}
-    choose_in(folder, benchmarks, settings, work.count, [scorer], overlaps)
-    return 0
+
+
+def _benchmarks(evaluation: EvaluationConfig) -> list[MosaicBenchmark]:
+    return [load_benchmark(name) for name in evaluation.benchmarks]
 
 
 def _measure(
@@ -167,7 +193,6 @@ def _measure(
     candidates: int = 1,
 ) -> EvalConfig:
     """Fills an eval folder as `tessera eval` does; returns the settings."""
-    benchmarks = [load_benchmark(each) for each in evaluation.benchmarks]
     settings = EvalConfig(
         view=policy.spec.default_view,
         prompts_per_category=evaluation.prompts_per_category,
@@ -177,7 +202,14 @@ def _measure(
     header = {"tessera": __version__, "policy": name, "policy_digest": policy.digest()}
     header |= {"benchmarks": list(evaluation.benchmarks), **to_plain(settings)}
     open_in_place(folder, header, resume=True, notes={"command": command})
-    evaluate(policy, benchmarks, settings, folder, batch_size=evaluation.batch_size, candidates=candidates)
+    evaluate(
+        policy,
+        _benchmarks(evaluation),
+        settings,
+        folder,
+        batch_size=evaluation.batch_size,
+        candidates=candidates,
+    )
     return settings
 
 

@@ -53,6 +53,7 @@ class WatchConfig:
     benchmarks: tuple[str, ...] = ("mosaic-id", "mosaic-ood")
     # Judges of the same pictures, held out from training; one that the reward is made of is told as overlap.
     scorers: tuple[ScorerConfig, ...] = ()
+    kl: bool = False  # also how far the policy has moved from what it began as, which is kept for that
     prompts_per_category: int = 10  # one picture each
     film_every: int = 10  # steps between pictures of the same prompts and seeds; 0: at start and end only
 

@@ -147,6 +147,7 @@ def open_run(
         watch=Watch(
             benchmarks=benchmarks,
             scorers=[load_scorer(each) for each in settings.watch.scorers],
+            base=frozen_copy(load_policy(settings.policy).to(team.device)) if settings.watch.kl else None,
             prompts_per_category=settings.watch.prompts_per_category,
             view=view,
             seed=settings.seed,

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
+from tessera.benchmarks.divergence import divergences
 from tessera.benchmarks.runner import graded_batches
 from tessera.benchmarks.summary import summarise
 from tessera.protocols import Benchmark, Policy, Scorer
@@ -29,6 +30,7 @@ FILM_PROMPTS = 2
 FILM_SAMPLES = 4
 
 SCORES = ("strict", "soft")
+KL = "kl"  # nats per token, as benchmarks/divergence.py measures it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,20 +42,21 @@ class Watch:
 
     benchmarks: Sequence[Benchmark]
     scorers: Sequence[Scorer]  # held out: they judge the same pictures, and training never hears of it
+    base: Policy | None  # given: the KL to it is measured on the same pictures
     prompts_per_category: int
     view: View
     seed: int
     batch_size: int
 
     def measure(self, policy: Policy, run: Path, step: int) -> dict[str, Any]:
-        """Returns {benchmark: {"strict", "soft", each held-out scorer}} with intervals; writes it down.
+        """Returns {benchmark: {"strict", "soft", "kl", each held-out scorer}} with intervals; writes it down.
 
         After the start each score has a `change` since then, picture by picture of the same prompts and
         seeds: surer than the difference of two means. Its interval is that of a one-sided test.
         """
         seed, digest = derive_seed("held-out", self.seed), policy.digest()
         records: list[EvalRecord] = []
-        judged: dict[tuple[str, str], dict[str, list[float]]] = {}  # (benchmark, scorer): category: values
+        judged: dict[tuple[str, str], dict[str, list[float]]] = {}  # (benchmark, what): category: values
         for benchmark in self.benchmarks:
             prompts = benchmark.prompts(self.prompts_per_category)
             batches = graded_batches(
@@ -69,19 +72,22 @@ class Watch:
             by_id = {prompt.id: prompt for prompt in prompts}
             for graded, images_BHWC in batches:
                 records += graded
-                for scorer in self.scorers:
-                    said = scorer.score([by_id[record.prompt_id] for record in graded], images_BHWC).value_B
-                    categories = judged.setdefault((benchmark.name, scorer.name), {})
-                    for record, value in zip(graded, said.tolist(), strict=True):
+                asked = [by_id[record.prompt_id] for record in graded]
+                found = {each.name: each.score(asked, images_BHWC).value_B.tolist() for each in self.scorers}
+                if self.base is not None:
+                    found[KL] = divergences(policy, self.base, graded, self.view).tolist()
+                for what, values in found.items():
+                    categories = judged.setdefault((benchmark.name, what), {})
+                    for record, value in zip(graded, values, strict=True):
                         categories.setdefault(record.category, []).append(value)
         summary = summarise(records, {each.name: each.categories for each in self.benchmarks})
         scores = {
             name: {"strict": result["overall"], "soft": result["soft"]["overall"]}
             for name, result in summary.items()
         }
-        for (name, scorer), categories in judged.items():
+        for (name, what), categories in judged.items():
             values = [np.array(value_P) for value_P in categories.values()]
-            scores[name][scorer] = mean_estimate(values).to_json()
+            scores[name][what] = mean_estimate(values).to_json()
         start = [
             EvalRecord.from_json({key: value for key, value in row.items() if key != "step"})
             for row in read_jsonl(run / EVALUATED)

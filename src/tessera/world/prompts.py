@@ -3,7 +3,8 @@
 `id` mirrors T2I-CompBench's categories in long sentences, `ood` GenEval's in short templates. Beyond the
 template, three *axes* of shift can be switched on, alone or together: attribute-shape pairs, counts and
 relations that prompts without the axis never use. Reinforcement learning trains on `id` without axes, so each
-result says which shift it survives: `mosaic-ood`, `mosaic-ood+counts`, `mosaic-id+combos+relations`, ...
+result says which shift it survives: `mosaic-ood`, `mosaic-ood+counts`, `mosaic-id+combos+relations`, ... A
+source can be narrowed to some of its categories: `mosaic-id:color,texture`.
 
 A description belongs to one split (a hash of its meaning, in whatever words), so no prompt of a validation or
 test set was ever trained on, in any family.
@@ -111,14 +112,20 @@ def draw_scene(description: Description, rng: random.Random) -> Scene:
 
 
 def prompt_set(
-    family: Family, split: Split, per_category: int, *, axes: Sequence[Axis] = (), seed: int = 0
+    family: Family,
+    split: Split,
+    per_category: int,
+    *,
+    axes: Sequence[Axis] = (),
+    only: Sequence[str] = (),
+    seed: int = 0,
 ) -> list[Prompt]:
-    """Returns up to `per_category` prompts of distinct meaning for each category.
+    """Returns up to `per_category` prompts of distinct meaning for each category, or for each in `only`.
 
     Small categories have fewer meanings than asked for: then all that were found are returned.
     """
     prompts = []
-    for category in categories(family, axes):
+    for category in only or categories(family, axes):
         stream = _stream(family, category, split, axes, seed)
         prompts += [prompt for prompt, _ in zip(stream, range(per_category), strict=False)]
     return prompts
@@ -160,8 +167,7 @@ def prompt_at(source: "PromptSource", split: Split, seed: int, position: int) ->
     It is a function of its arguments, so a run that goes on needs to know nothing but its position. The
     categories take turns; within one, meanings are drawn afresh each time and come again in the long run.
     """
-    names = categories(source.family, source.axes)
-    category = names[position % len(names)]
+    category = source.categories[position % len(source.categories)]
     rng = random.Random(derive_seed("stream", source.name, split, seed, position))
     while True:
         description = draw(category, rng, source.axes)
@@ -171,25 +177,38 @@ def prompt_at(source: "PromptSource", split: Split, seed: int, position: int) ->
 
 @dataclass(frozen=True, slots=True)
 class PromptSource:
-    """A family with its axes, as named on the command line: `mosaic-ood+counts`."""
+    """A family with its axes, or some of its categories, named as `mosaic-ood+counts`."""
 
     family: Family
     axes: tuple[Axis, ...] = ()
+    only: tuple[str, ...] = ()  # categories; none are named: all
 
     @staticmethod
     def parse(name: str) -> "PromptSource":
-        """Returns the source that a name such as `mosaic-id+combos+relations` means; `+all` is every axis."""
+        """Returns the source that a name such as `mosaic-id:color,shape+combos` means; `+all`: every axis."""
         head, *tail = name.split("+")
-        family = head.removeprefix("mosaic-")
-        if family not in CATEGORIES:
+        head, _, listed = head.partition(":")
+        family: Family = "id" if head == "mosaic-id" else "ood"
+        if head != f"mosaic-{family}":
             raise UserError(unknown("benchmark", head, (f"mosaic-{f}" for f in CATEGORIES)))
         wanted = AXES if "all" in tail else tuple(tail)
         for axis in wanted:
             if axis not in AXES:
                 raise UserError(f"{name}: {unknown('axis', axis, (*AXES, 'all'))}")
-        return PromptSource("id" if family == "id" else "ood", tuple(a for a in AXES if a in wanted))
+        axes: tuple[Axis, ...] = tuple(a for a in AXES if a in wanted)
+        shown, only = categories(family, axes), listed.split(",") if listed else []
+        for category in only:
+            if category not in shown:
+                raise UserError(f"{name}: {unknown('category', category, shown)}")
+        return PromptSource(family, axes, tuple(c for c in shown if c in only))
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Those that its prompts are of."""
+        return self.only or categories(self.family, self.axes)
 
     @property
     def name(self) -> str:
         """The name that `parse` reads."""
-        return "+".join((f"mosaic-{self.family}", *self.axes))
+        head = f"mosaic-{self.family}" + (f":{','.join(self.only)}" if self.only else "")
+        return "+".join((head, *self.axes))

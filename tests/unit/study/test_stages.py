@@ -28,8 +28,8 @@ def labels(study: StudyConfig, other: StudyConfig) -> set[str]:
 STUDY = tiny_study("mosaic")
 ALL = {
     "measure base",
-    "draw 2 candidates",
-    "choose by noise",
+    "draw 2 of base",
+    "choose from base by noise",
     "train grpo-noise-s0",
     "measure grpo-noise-s0",
     "draw for dpo-noise-s0",
@@ -62,17 +62,17 @@ def arm(number: int, word: str) -> dict[str, Any]:
         pytest.param({"changes": (*STUDY.changes, "steps=4")}, set(), id="the-same-again"),
         pytest.param(
             {"evaluation": EvaluationConfig(benchmarks=("mosaic-ood",))},
-            {label for label in ALL if label.split()[0] in ("measure", "choose")} | {"draw 2 candidates"},
+            {label for label in ALL if label.split()[0] in ("measure", "choose")} | {"draw 2 of base"},
             id="the-measurement",
         ),
         pytest.param(
             {"experiments": (replace(VERSUS, best_of=3),)},
-            {"draw 3 candidates", "choose by noise"},
+            {"draw 3 of base", "choose from base by noise"},
             id="best-of",
         ),
         pytest.param(
             {"experiments": (replace(VERSUS, choosers=("noise", "metric")),)},
-            {"choose by metric"},
+            {"choose from base by metric"},
             id="a-chooser",
         ),
     ],

@@ -38,6 +38,7 @@ def watch() -> Watch:
     return Watch(
         benchmarks=[load_benchmark(name) for name in NAMES],
         scorers=[load_scorer(NoiseReward())],
+        base=None,
         prompts_per_category=1,
         view=policy.spec.default_view,
         seed=0,

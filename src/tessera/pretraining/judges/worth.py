@@ -34,7 +34,7 @@ def examination(
 ) -> Examination:
     """Returns `group` pictures by the policy, under its own view, for each prompt of a benchmark's source."""
     chosen = PromptSource.parse(source)
-    prompts = prompt_set(chosen.family, split, per_category, axes=chosen.axes)
+    prompts = prompt_set(chosen.family, split, per_category, axes=chosen.axes, only=chosen.only)
     wanted = requests([prompt.text for prompt in prompts], group)
     rollouts = sample(policy, wanted, policy.spec.default_view, seed=seed)
     images_NHWC = policy.decode(rollouts.tokens)

@@ -67,7 +67,7 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One line of the results. `best_of` above 1: of so many pictures of the base, the reward took one."""
+    """One line of the results. `best_of` above 1: of so many pictures of the policy, `chooser` took one."""
 
     arm: Arm
     seed: int
@@ -76,10 +76,12 @@ class Row:
     score: Score
     estimate: Estimate
     best_of: int
+    chooser: str
     cost: Mapping[str, float]
     lr: float
     run: str  # folders, relative to the study's; empty where there is none
     eval: str
+    scores: Mapping[str, str]  # likewise, by judge
     command: str
 
 
@@ -216,10 +218,12 @@ def _row(row: Mapping[str, Any]) -> Row:
         score=row["score"],
         estimate=Estimate(mean, low, high, row["n_prompts"]),
         best_of=row["best_of"] or 1,
+        chooser=row.get("chooser") or "",
         cost={name: number(row.get(name)) for name in COSTS},
         lr=number(row.get("lr")),
         run=row.get("run") or "",
         eval=row.get("eval") or "",
+        scores=row.get("scores") or {},
         command=row.get("command") or "",
     )
 
