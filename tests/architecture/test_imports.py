@@ -26,7 +26,8 @@ FLOORS = {
     "rng": 0,
     "storage": 0,
     "tensors": 0,
-    # 1 maths
+    # 1 maths and tools
+    "hub": 1,
     "objective": 1,
     "statistics": 1,
     # 2 parts

@@ -5,8 +5,9 @@
 
 A row: {experiment, arm, algorithm, reward, setting, seed, benchmark, category, score, mean, ci_low, ci_high,
 n_prompts, images, gradient_steps, tokens_sampled, tokens_scored, tokens_trained, reward_calls, cpu_seconds,
-seconds, peak_memory_mb, kl, lr, best_of, chooser, run, eval, scores, command}. `category` is a benchmark's, or
-"overall"; `score` is "strict" or "soft". A cell that stands in several experiments has rows in each.
+seconds, peak_memory_mb, kl, lr, best_of, chooser, run, eval, scores, command}. `category` is one of a
+benchmark, or "overall"; `score` is "strict" or "soft". A cell that stands in several experiments has rows in
+each.
 
 The base has no algorithm and no seed, and its reward is "". A row of best-of-n has `best_of` above 1 and a
 `chooser`: a scorer, `random` (the mean of the candidates) or `oracle` (the verifier itself); of the base the
