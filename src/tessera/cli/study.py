@@ -37,6 +37,8 @@ class Flags:
     """run these experiments now"""
     seeds: tuple[int, ...] = ()
     """of training; unset: the study's"""
+    match: Literal["images", "flops", "seconds"] | None = None
+    """what arms are compared at, others than images by short runs before; unset: as the study says"""
     runner: Literal["local", "ray"] = "local"
     """where stages run: processes here, or a Ray cluster that shares the folder (extra: ray)"""
 
@@ -45,13 +47,13 @@ def run(arguments: Sequence[str]) -> int:
     """Runs the command; returns the exit code."""
     flags = parse_flags(Flags, "study", arguments)
 
-    from tessera.cli.study_lines import closing, dry_run, executor, seeded, teller
+    from tessera.cli.study_lines import asked_for, closing, dry_run, executor, teller
     from tessera.study.study import run_study
 
-    study, cores = seeded(flags.study, flags.seeds), os.cpu_count() or 1
+    study, cores = asked_for(flags.study, flags.seeds, flags.match), os.cpu_count() or 1
     workers = positive("workers", cores if flags.workers is None else flags.workers)
     if flags.dry_run:
-        result, lines = dry_run(study, flags.seeds, workers)
+        result, lines = dry_run(study, flags.seeds, flags.match, workers)
         return finish(result, as_json=flags.json, lines=lines)
     if flags.out is None:
         raise UserError("say where results go, for example --out runs/study")

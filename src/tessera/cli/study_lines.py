@@ -11,7 +11,7 @@ from tessera.benchmarks.layout import PAGE
 from tessera.cli.common import console, link
 from tessera.report.study.page import write_study_report
 from tessera.study.cells import cells_of
-from tessera.study.config import BASE, StudyConfig
+from tessera.study.config import BASE, StudyConfig, Unit
 from tessera.study.expected import remaining
 from tessera.study.presets import PRESETS, load_study
 from tessera.study.results import RESULTS
@@ -22,10 +22,11 @@ from tessera.study.study import STUDY, Finished, sampled
 from tessera.study.sweep import known_rates
 
 
-def seeded(name: str, seeds: Sequence[int]) -> StudyConfig:
-    """Returns the study, with these seeds if there are any."""
+def asked_for(name: str, seeds: Sequence[int], match: Unit | None) -> StudyConfig:
+    """Returns the study, with these seeds if there are any, matched by this if it is given."""
     study = load_study(name)
-    return replace(study, seeds=tuple(seeds)) if seeds else study
+    study = replace(study, seeds=tuple(seeds)) if seeds else study
+    return replace(study, match=match) if match else study
 
 
 def teller(*, quiet: bool) -> Callable[[str], None]:
@@ -48,9 +49,11 @@ def executor(runner: str, workers: int) -> Iterator[Executor]:
         yield cluster
 
 
-def dry_run(study: StudyConfig, seeds: Sequence[int], workers: int) -> tuple[dict[str, Any], list[str]]:
+def dry_run(
+    study: StudyConfig, seeds: Sequence[int], match: Unit | None, workers: int
+) -> tuple[dict[str, Any], list[str]]:
     """Returns what every study would take and the cells of this one, as data and as lines."""
-    known = {each.name: each for each in (*(seeded(name, seeds) for name in PRESETS), study)}
+    known = {each.name: each for each in (*(asked_for(name, seeds, match) for name in PRESETS), study)}
     outlines = [_outline(each, workers) for each in known.values()]
     head = f"{'study':<10}{'cells':>7}{'stages':>8}{'seeds':>7}{'images':>10}   expected on {workers} cores"
     table = [
@@ -64,6 +67,8 @@ def dry_run(study: StudyConfig, seeds: Sequence[int], workers: int) -> tuple[dic
         names = ", ".join(dict.fromkeys(place.experiment for place in cell.places))
         seed = "" if place.seed is None else f"seed {place.seed}"
         cells.append(f"  {place.arm:<15}{place.reward:<12}{place.setting:<22}{seed:<9}{names}")
+    if study.match != "images":
+        table.append(f"Matched by {study.match}: before these, a pilot of every run says how long it may be.")
     shown = ["", f"{study.name}: arm, reward, setting, seed, and the experiments that it serves", *cells]
     return {"studies": outlines}, [head, *table, *shown]
 
@@ -108,7 +113,9 @@ def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
     for row in rows:
         if row["category"] == "overall" and row["score"] == "strict" and row["mean"] is not None:
             setting = "" if row["arm"] == BASE and row["best_of"] == 1 else row["setting"]
-            key = (row["experiment"], row["arm"], row["reward"], setting)
+            chooser = row["chooser"] if row["arm"] != BASE and row["chooser"] else ""
+            reward = f"{row['reward']} < {chooser}" if chooser else row["reward"]
+            key = (row["experiment"], row["arm"], reward, setting)
             grouped.setdefault(key, {}).setdefault(row["benchmark"], []).append(100 * row["mean"])
     lines, before = [], ""
     for (experiment, *names), scores in grouped.items():

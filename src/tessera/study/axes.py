@@ -4,6 +4,7 @@ To add one, write a function (run, value) -> run, and give it a name here and in
 steps stay as they are wherever the axis allows it; what an axis cannot divide evenly it refuses.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -42,7 +43,7 @@ def prompts(run: RunConfig, count: int) -> RunConfig:
         raise UserError("the axis prompts needs an arm without rounds")
     match run.algorithm:
         case GRPOConfig():
-            rounds = _divided(_seen(run), count, "prompts")
+            rounds = _divided(seen(run), count, "prompts")
             if rounds == 1:
                 return run
             return replace(run, iterated=IteratedConfig(rounds=rounds, reference="kept", prompts="same"))
@@ -65,7 +66,7 @@ def diversity(run: RunConfig, count: int) -> RunConfig:
     names = source.categories
     if not 1 <= count <= len(names):
         raise UserError(f"the axis diversity: {source.name} has 1 to {len(names)} categories, not {count}")
-    fewer = prompts(run, _divided(_seen(run), FEWER, "diversity"))
+    fewer = prompts(run, _divided(seen(run), FEWER, "diversity"))
     if count == len(names):
         return fewer
     chosen = {names[(run.seed * count + place) % len(names)] for place in range(count)}
@@ -77,12 +78,12 @@ def rounds(run: RunConfig, count: int) -> RunConfig:
     """Returns the run in so many rounds, the reference refreshed between them; steps and prompts rounded."""
     if count == 1:
         return replace(run, iterated=None)
-    iterated, steps = IteratedConfig(rounds=count, reference="refreshed"), _nearest(run.steps, count)
+    iterated, steps = IteratedConfig(rounds=count, reference="refreshed"), nearest(run.steps, count)
     match run.algorithm:
         case GRPOConfig() as own:
-            return replace(run, iterated=iterated, steps=_nearest(run.steps, count * own.updates))
+            return replace(run, iterated=iterated, steps=nearest(run.steps, count * own.updates))
         case DPOConfig() as own:
-            fewer = replace(own, prompts=_nearest(own.prompts, count) // count)
+            fewer = replace(own, prompts=nearest(own.prompts, count) // count)
             return replace(run, iterated=iterated, steps=steps, algorithm=fewer)
 
 
@@ -122,7 +123,7 @@ AXES: Mapping[AxisName, Axis] = {
 }
 
 
-def _seen(run: RunConfig) -> int:
+def seen(run: RunConfig) -> int:
     """Returns how many prompts a run without rounds draws."""
     match run.algorithm:
         case GRPOConfig() as own:
@@ -137,6 +138,6 @@ def _divided(total: int, by: int, axis: str) -> int:
     return total // by
 
 
-def _nearest(value: int, multiple: int) -> int:
+def nearest(value: float | int, multiple: int) -> int:
     """Returns the multiple nearest to the value, the larger of two equally near, never 0."""
-    return max(1, (2 * value + multiple) // (2 * multiple)) * multiple
+    return max(1, math.floor(value / multiple + 0.5)) * multiple

@@ -16,14 +16,16 @@ from tessera.rewards.metric import MetricReward
 from tessera.rewards.named import scorer_settings
 from tessera.rewards.noise import NoiseReward
 from tessera.study.axes import AXES
-from tessera.study.config import BASE, EvaluationConfig, ExperimentConfig, StudyConfig
-from tessera.study.matching import check_matched
+from tessera.study.config import BASE, EvaluationConfig, ExperimentConfig, StudyConfig, Unit
+from tessera.study.growth import GROWTH, stretched
+from tessera.study.matching import check_matched, images_of
 from tessera.training.config import RunConfig
 from tessera.training.overlay import overlaid
 
 DEFAULT = "default"  # the setting of an experiment without an axis
 
 Rates = Mapping[str, float | None]  # by arm; None is the recipe's own
+Costs = Mapping[str, float]  # by kind of run, of the whole run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +47,8 @@ class Cell:
     run: RunConfig | None  # None: the base itself
     evaluation: EvaluationConfig
     policy: str  # the base
-    budget: int  # in images
+    budget: float  # what it may use up, in the unit
+    unit: Unit = "images"
     best_of: int = 1
     chooser: str | None = None
     judges: tuple[str, ...] = ()  # learned rewards that say how they like its pictures
@@ -69,11 +72,15 @@ class Cell:
         return digest({"cell": json.dumps(plain, sort_keys=True)})
 
 
-def cells_of(study: StudyConfig, rates: Rates) -> tuple[Cell, ...]:
-    """Returns the cells in the order of the experiments; refuses arms that are not matched."""
+def cells_of(study: StudyConfig, rates: Rates, costs: Costs | None = None) -> tuple[Cell, ...]:
+    """Returns the cells in the order of the experiments; refuses arms that are not matched.
+
+    `costs` are of runs at their own length (pilots.py). A study that is matched by images needs none; any
+    other has its cells at their own length until they are known.
+    """
     found: dict[str, Cell] = {}
     for experiment in study.experiments:
-        for cell in _cells_of(study, experiment, rates):
+        for cell in _cells_of(study, experiment, rates, costs):
             key = cell.content()
             if key in found:
                 places = (*found[key].places, *cell.places)
@@ -83,40 +90,86 @@ def cells_of(study: StudyConfig, rates: Rates) -> tuple[Cell, ...]:
     return tuple(found.values())
 
 
-def _cells_of(study: StudyConfig, experiment: ExperimentConfig, rates: Rates) -> list[Cell]:
-    cells = []
+def _cells_of(
+    study: StudyConfig, experiment: ExperimentConfig, rates: Rates, costs: Costs | None
+) -> list[Cell]:
     evaluation = experiment.evaluation or study.evaluation
+    place = Place(experiment=experiment.name, arm=BASE, reward="", setting=DEFAULT, seed=None)
+    base = Cell(
+        places=(place,),
+        run=None,
+        evaluation=evaluation,
+        policy=study.policy,
+        budget=0.0,
+        unit=study.match,
+        judges=tuple(name for name in experiment.rewards if is_learned(name)),
+    )
+    cells = []
     for arm in experiment.arms:
         if arm == BASE:
-            place = Place(experiment=experiment.name, arm=BASE, reward="", setting=DEFAULT, seed=None)
-            judges = tuple(name for name in experiment.rewards if is_learned(name))
-            base = Cell(
-                places=(place,), run=None, evaluation=evaluation, policy=study.policy, budget=0, judges=judges
-            )
             cells += [base, *(_chosen(experiment, base, name) for name in experiment.choosers)]
             continue
         for reward in experiment.rewards:
             for value in experiment.values or (None,):
-                setting = DEFAULT if value is None else f"{experiment.axis}={value}"
+                budget = _budget(study, experiment, value, rates, costs)
                 for seed in study.seeds:
-                    run = AXES[experiment.axis](run_of(study, arm, reward, seed, rates.get(arm)), value)
-                    run = _watched(run, experiment.watched)
-                    budget = experiment.images or study.images
-                    check_matched(run, budget, f"experiment {experiment.name}: {arm}, {reward}, {setting}")
+                    setting = DEFAULT if value is None else f"{experiment.axis}={value}"
+                    where = f"experiment {experiment.name}: {arm}, {reward}, {setting}"
+                    run = _run(study, experiment, arm, reward, value, seed, rates)
+                    if study.match == "images":
+                        check_matched(run, round(budget), where)
+                    elif costs and budget and (cost := costs.get(kind_of(run))):
+                        run = stretched(run, budget / cost)
                     place = Place(
                         experiment=experiment.name, arm=arm, reward=reward, setting=setting, seed=seed
                     )
-                    cell = Cell(
-                        places=(place,),
-                        run=run,
-                        evaluation=evaluation,
-                        policy=study.policy,
-                        budget=budget,
-                        judges=(reward,) if is_learned(reward) else (),
-                    )
+                    judges = (reward,) if is_learned(reward) else ()
+                    cell = replace(base, places=(place,), run=run, budget=budget, judges=judges)
                     choosers = experiment.choosers if experiment.choose_trained else ()
                     cells += [cell, *(_chosen(experiment, cell, name) for name in choosers)]
     return cells
+
+
+def _run(
+    study: StudyConfig,
+    experiment: ExperimentConfig,
+    arm: str,
+    reward: str,
+    value: int | str | None,
+    seed: int,
+    rates: Rates,
+) -> RunConfig:
+    """Returns the run of one cell, at the length that its settings give it."""
+    axis = GROWTH[experiment.axis] if experiment.compute == "growing" else AXES[experiment.axis]
+    run = axis(run_of(study, arm, reward, seed, rates.get(arm)), value)
+    return _watched(run, experiment.watched)
+
+
+def _budget(
+    study: StudyConfig,
+    experiment: ExperimentConfig,
+    value: int | str | None,
+    rates: Rates,
+    costs: Costs | None,
+) -> float:
+    """Returns what each cell of the experiment may use up, at this value of its axis.
+
+    At growing compute, and wherever no number of images says it, that is what the first arm uses up.
+    """
+    growing = experiment.compute == "growing"
+    if study.match == "images" and not growing:
+        return float(experiment.images or study.images)
+    arm = next(name for name in experiment.arms if name != BASE)
+    at = value if growing or not experiment.values else experiment.values[0]
+    first = _run(study, experiment, arm, experiment.rewards[0], at, study.seeds[0], rates)
+    if study.match == "images":
+        return float(images_of(first))
+    return (costs or {}).get(kind_of(first), 0.0)
+
+
+def kind_of(run: RunConfig) -> str:
+    """Returns a digest of a run without its seed and its name: runs of one kind cost the same."""
+    return digest({"kind": json.dumps(to_plain(replace(run, recipe="", seed=0)), sort_keys=True)})
 
 
 def is_learned(reward: str) -> bool:

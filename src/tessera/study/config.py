@@ -10,7 +10,10 @@ from tessera.errors import UserError
 
 BASE = "base"  # the arm that is not trained
 
+Unit = Literal["images", "flops", "seconds"]  # of what arms are compared at (matching.py)
+
 WORDS = ("reference", "logp_view")  # the axes whose values are words; those of the others are numbers
+GROWING = ("samples", "prompts", "rounds")  # the axes along which compute can grow (growth.py)
 AxisName = Literal["none", "samples", "prompts", "diversity", "rounds", "reference", "logp_view", "budget"]
 
 
@@ -44,6 +47,7 @@ class ExperimentConfig:
     rewards: tuple[str, ...] = ("metric",)  # as after --scorer of `tessera eval`
     axis: AxisName = "none"
     values: tuple[int | str, ...] = ()
+    compute: Literal["equal", "growing"] = "equal"  # along the axis; growing: more costs more
     best_of: int = 1  # candidates for each picture of the base, of which each chooser takes one
     choosers: tuple[str, ...] = ()
     choose_trained: bool = False  # the choosers choose among the pictures of trained arms, too
@@ -57,6 +61,12 @@ class ExperimentConfig:
         if any(isinstance(value, str) is not (self.axis in WORDS) for value in self.values):
             kind = "words" if self.axis in WORDS else "whole numbers"
             raise UserError(f"experiment {self.name}: {self.axis} takes {kind}, got {list(self.values)}")
+        if self.compute == "growing" and self.axis not in GROWING:
+            raise UserError(
+                f"experiment {self.name}: {self.axis} has no growing form; {', '.join(GROWING)} have"
+            )
+        if self.choose_trained and self.axis != "none":
+            raise UserError(f"experiment {self.name}: choose_trained goes without an axis")
         if (self.best_of > 1) is not bool(self.choosers):
             raise UserError(f"experiment {self.name}: best_of (2 or more) and choosers go together")
 
@@ -92,6 +102,7 @@ class StudyConfig:
     policy: str = "mosaic"
     changes: tuple[str, ...] = ()  # of every run, before those of its arm
     images: int = 3200  # that each cell samples for training
+    match: Unit = "images"  # another one: what an experiment's first arm costs at its own length
     evaluation: EvaluationConfig = EvaluationConfig()
     rates: Annotated[PinnedRates | SweepRates, Field(discriminator="kind")]
 

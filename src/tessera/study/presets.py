@@ -1,4 +1,5 @@
-"""Studies of the embedded world, by name. Every cell samples 3,200 pictures for training, within 2 %.
+"""Studies of the embedded world, by name. Every cell samples 3,200 pictures for training, within 2 %, but
+where an experiment says that compute grows, or that it is longer.
 
 The question is that of arXiv:2505.17017 (DPO or GRPO, in and out of domain, rewards, scaling), whose code was
 not released; what its sources do not say is chosen here.
@@ -97,6 +98,41 @@ ONE_SHIFT = ExperimentConfig(
     arms=(BASE, "grpo", "dpo"),
     evaluation=EvaluationConfig(benchmarks=tuple(f"mosaic-ood+{shift}" for shift in SHIFTS)),
 )
+GROWING = (
+    ExperimentConfig(
+        name="samples-growing",
+        question="More samples of the same prompts, in as many gradient steps?",
+        arms=(BASE, "grpo", "dpo"),
+        axis="samples",
+        values=(4, 8, 16),
+        compute="growing",
+    ),
+    ExperimentConfig(
+        name="prompts-growing",
+        question="More prompts, each sampled as often?",
+        arms=(BASE, "grpo", "dpo"),
+        axis="prompts",
+        values=(200, 400, 800),
+        compute="growing",
+    ),
+    ExperimentConfig(
+        name="rounds-growing",
+        question="The whole training again, from where it ended?",
+        arms=(BASE, "grpo", "dpo"),
+        axis="rounds",
+        values=(1, 2, 3),
+        compute="growing",
+    ),
+)
+INFERENCE = ExperimentConfig(
+    name="inference",
+    question="At equal inference and at equal total compute: train on a judge, let it choose, or both?",
+    arms=(BASE, "grpo", "dpo"),
+    rewards=("unified",),
+    best_of=8,
+    choosers=("unified",),
+    choose_trained=True,
+)
 LONGER = ExperimentConfig(
     name="longer",
     question="Twice as long on a judge: does its reward go on rising while the pictures get worse?",
@@ -105,6 +141,7 @@ LONGER = ExperimentConfig(
     axis="budget",
     values=(2,),
     images=6400,
+    watched=10,
 )
 
 
@@ -136,7 +173,7 @@ def full() -> StudyConfig:
     return StudyConfig(
         name="full",
         arms=ARMS,
-        experiments=(*standard().experiments, VIEWS, ONE_SHIFT, LONGER),
+        experiments=(*standard().experiments, *GROWING, VIEWS, ONE_SHIFT, INFERENCE, LONGER),
         seeds=(0, 1, 2, 3, 4),
         rates=PINNED,
     )

@@ -4,10 +4,9 @@
     cells.json     [cell, ...]: what became of each
 
 A row: {experiment, arm, algorithm, reward, setting, seed, benchmark, category, score, mean, ci_low, ci_high,
-n_prompts, images, gradient_steps, tokens_sampled, tokens_scored, tokens_trained, reward_calls, cpu_seconds,
-seconds, peak_memory_mb, kl, lr, best_of, chooser, run, eval, scores, command}. `category` is one of a
-benchmark, or "overall"; `score` is "strict" or "soft". A cell that stands in several experiments has rows in
-each.
+n_prompts, images, gradient_steps, tokens_sampled, tokens_scored, tokens_trained, token_passes, reward_calls,
+cpu_seconds, seconds, peak_memory_mb, kl, lr, best_of, chooser, run, eval, scores, command}. `category` is one
+of a benchmark, or "overall"; `score` is "strict" or "soft". A cell of several experiments has rows in each.
 
 The base has no algorithm and no seed, and its reward is "". A row of best-of-n has `best_of` above 1 and a
 `chooser`: a scorer, `random` (the mean of the candidates) or `oracle` (the verifier itself); of the base the
@@ -27,16 +26,15 @@ from typing import Any
 
 from tessera.benchmarks.best_of import ORACLE, RANDOM
 from tessera.benchmarks.layout import read_summary
-from tessera.storage import read_jsonl, write_atomic, write_json
+from tessera.storage import write_atomic, write_json
 from tessera.study.cells import Cell, Place, words_of
 from tessera.study.config import EvaluationConfig
+from tessera.study.ledger import spent_by
 from tessera.study.matching import matched
 from tessera.study.runner import log_path
 from tessera.study.stages import STAGES, Plan, read_complete, stage_folder
 from tessera.study.worker import KL
 from tessera.training.config import RunConfig
-from tessera.training.ledger import EXPENSES
-from tessera.training.metrics import LEDGER
 
 RESULTS, RESULTS_CSV, CELLS = "results.json", "results.csv", "cells.json"
 MEASURED = ("cpu_seconds", "seconds", "peak_memory_mb")
@@ -47,8 +45,8 @@ NAMES = (
 COLUMNS = (
     *("experiment", "arm", "algorithm", "reward", "setting", "seed"),
     *("benchmark", "category", "score", "mean", "ci_low", "ci_high", "n_prompts"),
-    *("images", "gradient_steps", "tokens_sampled", "tokens_scored", "tokens_trained", "reward_calls"),
-    *("cpu_seconds", "seconds", "peak_memory_mb", "kl", "lr", "best_of", "chooser"),
+    *("images", "gradient_steps", "tokens_sampled", "tokens_scored", "tokens_trained", "token_passes"),
+    *("reward_calls", "cpu_seconds", "seconds", "peak_memory_mb", "kl", "lr", "best_of", "chooser"),
     *("run", "eval", "scores", "command"),
 )
 
@@ -122,28 +120,12 @@ def _described(
         "command": command_of(cell),
         "lr": cell.run.optimizer.lr if cell.run else None,
         "best_of": cell.best_of,
-        "matched": matched(spent, cell.budget) if spent else None,
+        "matched": matched(spent, cell.unit, cell.budget) if spent else None,
     }
 
 
 def _place(place: Place) -> dict[str, Any]:
     return {name: getattr(place, name) for name in ("experiment", "arm", "reward", "setting", "seed")}
-
-
-def spent_by(out: Path, plan: Plan, train: str | None) -> dict[str, Any]:
-    """Returns what a cell used up, from its ledger: sums, the last peak, and the shared rollouts' time."""
-    if train is None:
-        return dict.fromkeys((*EXPENSES, "gradient_steps", "seconds", "cpu_seconds"), 0) | {
-            "peak_memory_mb": None
-        }
-    entries = list(read_jsonl(stage_folder(out, train) / LEDGER))
-    spent: dict[str, Any] = {name: sum(entry[name] for entry in entries) for name in EXPENSES}
-    spent["gradient_steps"] = len(entries)
-    shared = [cost for name in plan.stages[train].inputs.values() if (cost := read_complete(out, name))]
-    for name in ("seconds", "cpu_seconds"):
-        spent[name] = round(sum(entry[name] for entry in (*entries, *shared)), 2)
-    spent["peak_memory_mb"] = max((entry["peak_memory_mb"] for entry in entries), default=None)
-    return spent
 
 
 def _rows(out: Path, cell: Cell, plan: Plan, told: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 study.json     the study, its digest, versions, machine, times, what it really cost
 sweep.json     where rates were swept: what each was worth on validation prompts
+pilots.json    where arms are matched by FLOPs or seconds: what short runs of each used up
 cells.json results.json results.csv   (results.py)
 stages/        (stages.py)
 """
@@ -11,7 +12,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,8 +25,9 @@ from tessera.config import digest, to_plain
 from tessera.errors import OutputError, UserError, unknown
 from tessera.storage import write_json
 from tessera.study.cells import Cell, cells_of
-from tessera.study.config import PinnedRates, StudyConfig
+from tessera.study.config import StudyConfig, SweepRates
 from tessera.study.matching import images_of
+from tessera.study.pilots import measure_costs, plan_pilots, unmatched
 from tessera.study.results import command_of, write_results
 from tessera.study.runner import Executor, Outcome, run_stages
 from tessera.study.stages import Plan, code_version, plan_of, read_complete
@@ -64,40 +66,40 @@ def run_study(
         if name not in names:
             raise UserError(unknown("experiment", name, names))
     rates, failed_arms = known_rates(study), dict[str, str]()
-    cells_of(study, rates)  # refuses arms that are not matched, before anything runs
+    cells = cells_of(study, rates)  # refuses arms that are not matched, before anything runs
     code, clock = code_version(), time.perf_counter()
-    with _claimed(out, resume):
-        started = _begin(out, study, code, command, executor.slots)
-        outcomes: list[Outcome] = []
-        plans: list[Plan] = []
-        if not isinstance(study.rates, PinnedRates):
-            plan, trials = plan_sweep(study, study.rates, code)
-            plans.append(plan)
-            outcomes.append(
-                run_stages(
-                    plan, list(plan.stages), out, executor, commands={}, on_progress=on_progress, tell=tell
-                )
-            )
-            chosen, failed_arms = choose_rates(out, trials, outcomes[-1].errors)
-            rates = {**rates, **chosen}
-        cells = cells_of(study, rates)
-        plan = plan_of(cells, code)
+    outcomes: list[Outcome] = []
+    plans: list[Plan] = []
+
+    def make(plan: Plan, names: Sequence[str], commands: Mapping[str, str]) -> Mapping[str, str]:
+        """Makes the stages, unless somebody has interrupted; returns the errors."""
         plans.append(plan)
-        failed = {cell.id: failed_arms[arm] for cell in cells if (arm := cell.places[0].arm) in failed_arms}
-        asked = [cell for cell in cells if cell.id not in failed and _wanted(cell, only)]
         if not any(outcome.interrupted for outcome in outcomes):
             outcomes.append(
-                run_stages(
-                    plan,
-                    plan.needed([cell.id for cell in asked]),
-                    out,
-                    executor,
-                    commands=_commands(asked, plan),
-                    on_progress=on_progress,
-                    tell=tell,
-                )
+                run_stages(plan, names, out, executor, commands=commands, on_progress=on_progress, tell=tell)
             )
-        errors = {name: error for outcome in outcomes for name, error in outcome.errors.items()}
+        return {name: error for outcome in outcomes for name, error in outcome.errors.items()}
+
+    with _claimed(out, resume):
+        started = _begin(out, study, code, command, executor.slots)
+        if isinstance(study.rates, SweepRates):
+            plan, trials = plan_sweep(study, study.rates, code)
+            chosen, failed_arms = choose_rates(out, trials, make(plan, list(plan.stages), {}))
+            rates = {**rates, **chosen}
+            cells = cells_of(study, rates)
+        unmatched_cells = dict[str, str]()
+        if study.match != "images":
+            asked = [cell for cell in cells if _wanted(cell, only) and cell.places[0].arm not in failed_arms]
+            plan, pilots = plan_pilots(asked, code)
+            errors = make(plan, list(plan.stages), {})
+            costs, without_cost = measure_costs(out, plan, pilots, cells, errors)
+            cells = cells_of(study, rates, costs)
+            unmatched_cells = unmatched([cell for cell in cells if _wanted(cell, only)], without_cost)
+        swept = {cell.id: failed_arms[arm] for cell in cells if (arm := cell.places[0].arm) in failed_arms}
+        failed = {**unmatched_cells, **swept}
+        plan = plan_of(cells, code)
+        asked = [cell for cell in cells if cell.id not in failed and _wanted(cell, only)]
+        errors = make(plan, plan.needed([cell.id for cell in asked]), _commands(asked, plan))
         described = write_results(out, cells, plan, errors, failed)
         finished = Finished(
             cells=tuple(described), interrupted=any(outcome.interrupted for outcome in outcomes)

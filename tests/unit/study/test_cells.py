@@ -83,7 +83,9 @@ def test_every_cell_of_a_preset_samples_its_budget_within_two_percent(name: str)
     for cell in trained:
         assert cell.run is not None
         assert abs(images_of(cell.run) - cell.budget) <= 0.02 * cell.budget
-        assert cell.budget == (6400 if cell.places[0].experiment == "longer" else 3200)
+        place = cell.places[0]
+        if "growing" not in place.experiment:
+            assert cell.budget == (6400 if place.experiment == "longer" else 3200)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,12 @@ def test_a_cell_says_what_it_used_up(done: Path) -> None:
         assert row["kl"] > 0
         assert row["lr"] == 1e-3
     cells = {cell["arm"]: cell for cell in read(out, "cells.json") if cell["best_of"] == 1}
-    assert cells["dpo"]["matched"] == {"images": 32, "budget": 32, "missed_by": 0.0}
+    assert cells["dpo"]["matched"] == {
+        "unit": "images",
+        "spent": 32,
+        "budget": 32,
+        "missed_by": 0.0,
+    }
     assert find(rows, arm="base", best_of=1, category="overall", score="strict")["kl"] == 0.0
     # The real cost counts what was drawn: DPO's pictures once, the candidates beside those of the base.
     assert read(out, "study.json")["real_cost"]["images"] == 3 * 6 + 6 + 32 + 32
@@ -271,3 +276,29 @@ def test_a_second_study_in_the_folder_is_refused(done: Path, tmp_path: Path) -> 
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(OutputError, match="another study is running"):
             run_tiny(tiny_study(done / "policy"), done / "out", resume=True)
+
+
+@pytest.mark.slow
+def test_a_judge_says_how_it_likes_the_pictures_it_taught_and_those_of_the_base(
+    done: Path, tmp_path: Path
+) -> None:
+    """And chooses among them: of a trained arm the reward stays what trained it."""
+    judge = "tests.unit.rewards.functions:brightness"
+    both = replace(VERSUS, arms=("base", "grpo"), rewards=(judge,), choosers=(judge,), choose_trained=True)
+    ended = run_tiny(tiny_study(done / "policy", experiments=(both,)), tmp_path / "out")
+    assert ended.count("done") == len(ended.cells) == 4
+    rows = read(tmp_path / "out", "results.json")
+    plain = [row for row in rows if row["best_of"] == 1 and row["score"] == "strict"]
+    for arm in ("base", "grpo"):
+        row = find(plain, arm=arm, category="overall")
+        scores = {
+            (each["prompt_id"], each["sample"]): each["values"][judge]
+            for each in read_jsonl(tmp_path / "out" / row["scores"][judge] / "scores.jsonl")
+        }
+        records = [EvalRecord.from_json(r) for r in read_jsonl(tmp_path / "out" / row["eval"] / "eval.jsonl")]
+        assert set(scores) == {(record.prompt_id, record.sample) for record in records}
+        assert len(set(scores.values())) > 1
+    chosen = [row for row in rows if row["best_of"] == 2 and row["arm"] == "grpo"]
+    assert {row["reward"] for row in chosen} == {judge}
+    assert {row["chooser"] for row in chosen} == {judge, "random", "oracle"}
+    assert {row["setting"] for row in chosen} == {"best-of-2"}

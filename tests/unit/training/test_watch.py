@@ -146,3 +146,17 @@ def prompt_of(record: dict[str, Any]) -> Prompt:
 
 def image_of(policy: Policy, record: dict[str, Any]) -> np.ndarray:
     return policy.decode(torch.tensor([record["tokens"]]))
+
+
+def test_how_far_a_policy_has_moved_is_watched_on_request(tmp_path: Path) -> None:
+    settings = run_config(save_tiny_policy(tmp_path / "base"))
+    quiet = replace(settings, watch=replace(settings.watch, kl=True))
+    run = open_run(quiet, tmp_path / "run", "test", resume=False)
+    first = run.watch.measure(run.drawer, tmp_path / "run", 0)
+    assert {name: scores["kl"]["mean"] for name, scores in first.items()} == dict.fromkeys(first, 0.0)
+    noise = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for _, parameter in run.policy.trainable():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=noise))
+    moved = run.watch.measure(run.drawer, tmp_path / "run", 1)
+    assert all(scores["kl"]["mean"] > 0.001 for scores in moved.values())
