@@ -55,7 +55,7 @@ def _packages() -> Iterator[Check]:
         return
     for line in lines:
         requirement = Requirement(line)
-        extra = next((e for e in ("dev", "wandb", "trackio", "ray") if _only_for(requirement, e)), None)
+        extra = next((e for e in ("dev", "wandb", "trackio", "ray", "serve") if _only_for(requirement, e)), None)
         if extra == "dev":
             continue
         try:

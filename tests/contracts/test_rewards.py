@@ -1,5 +1,10 @@
-"""What every reward promises (`tessera.protocols.Reward`). To hold another to it, add it to CASES."""
+"""What every reward promises (`tessera.protocols.Reward`), in process and behind a server.
 
+To hold another to it, add it to CASES.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +21,7 @@ from tessera.rewards.metric import MetricReward
 from tessera.rewards.noise import NoiseReward
 from tessera.scorers.judges.sizes import JUDGES
 from tessera.world.prompts import prompt_set
+from tests.unit.rewards.remote.serving import remote, serving
 
 BRIGHTNESS = CustomReward(function="tests.unit.rewards.functions:brightness")
 HOW = {
@@ -39,14 +45,33 @@ SUMS: dict[str, Any] = {
     for name, how in HOW.items()
 }
 CASES = {name: load_reward(settings) for name, settings in {**SINGLE, **SUMS}.items()}
+PLACES = ("here", "served")
 GROUP = 2
 PROMPTS = [prompt for prompt in prompt_set("ood", "train", 1) for _ in range(GROUP)]
 
 
-@pytest.fixture(params=CASES)
-def reward(request: pytest.FixtureRequest) -> Reward:
-    """Returns each reward in turn."""
-    return CASES[request.param]
+@contextmanager
+def placed(name: str, place: str) -> Iterator[Reward]:
+    """Yields a reward as it is, or the client of a server around it."""
+    if place == "here":
+        yield CASES[name]
+    else:
+        with serving(CASES[name]) as url:
+            yield remote(url)
+
+
+@pytest.fixture(scope="module", params=[(name, place) for place in PLACES for name in CASES], ids="-".join)
+def reward(request: pytest.FixtureRequest) -> Iterator[Reward]:
+    """Yields each reward in turn, at each place."""
+    with placed(*request.param) as reward:
+        yield reward
+
+
+@pytest.fixture(scope="module", params=[(name, place) for place in PLACES for name in SINGLE], ids="-".join)
+def single(request: pytest.FixtureRequest) -> Iterator[Reward]:
+    """Yields each reward of one scorer in turn, at each place."""
+    with placed(*request.param) as reward:
+        yield reward
 
 
 @pytest.fixture
@@ -74,11 +99,10 @@ def test_a_group_depends_on_itself_alone(reward: Reward, images: np.ndarray) -> 
     assert torch.equal(together, backwards)
 
 
-@pytest.mark.parametrize("name", SINGLE)
-def test_a_single_scorer_judges_each_picture_by_itself(name: str, images: np.ndarray) -> None:
-    together = CASES[name].score(PROMPTS, images, GROUP).value_B
+def test_a_single_scorer_judges_each_picture_by_itself(single: Reward, images: np.ndarray) -> None:
+    together = single.score(PROMPTS, images, GROUP).value_B
     one_by_one = [
-        CASES[name].score([prompt], images[row : row + 1], 1).value_B for row, prompt in enumerate(PROMPTS)
+        single.score([prompt], images[row : row + 1], 1).value_B for row, prompt in enumerate(PROMPTS)
     ]
     assert torch.equal(together, torch.cat(one_by_one))
 
@@ -89,3 +113,14 @@ def test_no_pictures_are_no_scores(reward: Reward, images: np.ndarray) -> None:
 
 def test_rewards_of_other_settings_have_other_digests() -> None:
     assert len({reward.digest() for reward in CASES.values()}) == len(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_behind_a_server_it_is_the_same_instrument(name: str, images: np.ndarray) -> None:
+    here = ask(CASES[name], PROMPTS, images, GROUP)
+    with placed(name, "served") as served:
+        there = ask(served, PROMPTS, images, GROUP)
+        assert (served.name, served.digest()) == (CASES[name].name, CASES[name].digest())
+    assert torch.equal(there.value_B, here.value_B)
+    assert (there.reasons, there.digest, set(there.parts)) == (here.reasons, here.digest, set(here.parts))
+    assert all(torch.equal(there.parts[part], here.parts[part]) for part in here.parts)

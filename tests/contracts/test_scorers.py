@@ -1,17 +1,25 @@
-"""What every scorer promises: rows of their own, NaN with a reason, never a default number."""
+"""What every scorer promises: rows of their own, NaN with a reason, never a default number.
+
+All of it holds in process and behind a server (the verifier, a plain function, is in process alone).
+"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tessera import protocols
+from tessera.rewards.load import load_scorer
+from tessera.rewards.plain import Plain
+from tessera.rewards.remote.settings import RemoteReward
 from tessera.scorers import mosaic
 from tessera.scorers.judges.judge import load_judge
 from tessera.scorers.judges.sizes import JUDGES, JudgeName
 from tessera.types import Prompt
+from tests.unit.rewards.remote.serving import serving
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,11 @@ def verifier(prompts: Sequence[str], images: NDArray[np.uint8]) -> list[Answer]:
 
 def judge(name: JudgeName) -> Scorer:
     """Returns the shipped judge of that name as a scorer of texts."""
-    loaded = load_judge(name)
+    return of_texts(load_judge(name))
+
+
+def of_texts(loaded: protocols.Scorer) -> Scorer:
+    """Returns the instrument as a scorer of texts."""
 
     def score(prompts: Sequence[str], images: NDArray[np.uint8]) -> list[Answer]:
         scores = loaded.score([Prompt(id=text, text=text) for text in prompts], images)
@@ -51,10 +63,19 @@ SCORERS: dict[str, Callable[[], Scorer]] = {
 }
 
 
-@pytest.fixture(params=SCORERS, scope="module")
-def score(request: pytest.FixtureRequest) -> Scorer:
-    """Returns each scorer in turn."""
-    return SCORERS[request.param]()
+HERE = [(name, "here") for name in SCORERS]
+SERVED = [(name, "served") for name in JUDGES]
+
+
+@pytest.fixture(params=HERE + SERVED, ids="-".join, scope="module")
+def score(request: pytest.FixtureRequest) -> Iterator[Scorer]:
+    """Yields each scorer in turn, and through a server each that is an object."""
+    name, place = request.param
+    if place == "here":
+        yield SCORERS[name]()
+        return
+    with serving(Plain(load_judge(name))) as url:
+        yield of_texts(load_scorer(RemoteReward(urls=(url,))))
 
 
 def pictures(count: int) -> NDArray[np.uint8]:

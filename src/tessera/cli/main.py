@@ -26,6 +26,7 @@ Use a policy
 Train one
   train         a recipe (mosaic-grpo, mosaic-dpo) -> run folder: metrics, pictures, checkpoints
   pair          what the pairs of a DPO run are, with a page; what another pairing would give
+  serve-reward  a scorer or a reward behind HTTP, for runs in other processes or on other machines
 
 Compare
   study         arms x rewards x settings x seeds at equal images: quick, standard, full (--dry-run)
@@ -56,6 +57,7 @@ COMMANDS = {  # name -> module of this package, loaded when the command is calle
     "pair": "pair",
     "power": "power",
     "sample": "sample",
+    "serve-reward": "serve_reward",
     "study": "study",
     "train": "train",
     "world build": "world_build",

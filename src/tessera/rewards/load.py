@@ -12,8 +12,10 @@ from tessera.rewards.judge import JudgeReward, load_judge_reward
 from tessera.rewards.metric import MetricReward
 from tessera.rewards.noise import NoiseReward
 from tessera.rewards.plain import Plain
+from tessera.rewards.remote.client import Remote, RemoteScorer, Servers
+from tessera.rewards.remote.settings import RemoteReward
 
-AnyScorer = MetricReward | JudgeReward | NoiseReward | CustomReward
+AnyScorer = MetricReward | JudgeReward | NoiseReward | CustomReward | RemoteReward
 ScorerConfig = Annotated[AnyScorer, Field(discriminator="kind")]
 
 
@@ -41,6 +43,8 @@ def load_reward(settings: AnyScorer | EnsembleReward) -> Reward:
     match settings:
         case EnsembleReward():
             return Ensemble(tuple(Part(load_scorer(part.scorer), part.how) for part in settings.parts))
+        case RemoteReward():
+            return Remote(Servers(settings))
         case _:
             return Plain(load_scorer(settings))
 
@@ -52,5 +56,7 @@ def load_scorer(settings: AnyScorer) -> Scorer:
             return load_judge_reward(settings)
         case CustomReward():
             return load_function(settings)
+        case RemoteReward():
+            return RemoteScorer(Servers(settings))
         case MetricReward() | NoiseReward():
             return settings

@@ -8,6 +8,7 @@ from tessera.rewards.judge import JudgeReward
 from tessera.rewards.load import AnyScorer, EnsembleReward, load_scorer
 from tessera.rewards.metric import MetricReward
 from tessera.rewards.noise import NoiseReward
+from tessera.rewards.remote.settings import RemoteReward
 from tessera.scorers.judges.sizes import JUDGES
 
 NAMES = (*JUDGES, "metric", "noise")
@@ -40,7 +41,7 @@ def overlap(
     parts = [part.scorer for part in settings.parts] if isinstance(settings, EnsembleReward) else [settings]
     graded = [name for name in dict.fromkeys(benchmarks) if name.split("-")[0] == "mosaic"]
     told = []
-    if graded and any(isinstance(part, MetricReward) for part in parts):
+    if graded and any(_is_metric(part) for part in parts):
         whole = "metric is" if len(parts) == 1 else "the part metric of this reward is"
         told.append(
             f"Overlap: {whole} the verifier that grades {' and '.join(graded)}, so these numbers say how "
@@ -49,3 +50,10 @@ def overlap(
     if both := [load_scorer(each).name for each in held_out if each in parts]:
         told.append(f"Overlap: {' and '.join(both)} both trains and is held out.")
     return " ".join(told)
+
+
+def _is_metric(settings: AnyScorer) -> bool:
+    """Returns whether it is the verifier, or a server that has the verifier behind it."""
+    if isinstance(settings, RemoteReward):
+        return MetricReward().name in load_scorer(settings).name.split("+")  # which a sum puts between names
+    return isinstance(settings, MetricReward)

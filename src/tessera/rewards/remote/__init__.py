@@ -1,0 +1,1 @@
+"""Rewards over HTTP: a server around any of them, and a client that is one (docs/remote.md)."""
