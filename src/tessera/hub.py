@@ -6,7 +6,7 @@ in a checkpoint is an error: a model whose head was left as it was made scores n
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from pickle import UnpicklingError  # noqa: TID251 - what torch.load raises; not
 from typing import Any, TypeVar
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import list_repo_files, snapshot_download
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -43,10 +43,15 @@ class Home:
     files: tuple[str, ...]
     licence: str  # "not stated" where nobody says
 
-    @property
-    def patterns(self) -> list[str]:
-        """What to fetch: the files, and the shards that a list of them names."""
-        names = [name for each in self.files for name in each.split("|")]
+    def patterns(self, there: Collection[str] | None) -> list[str]:
+        """Returns what to fetch: the files, of alternatives the first that is there, and the shards of a list.
+
+        `there` are the files of the repository; None: nobody can tell, and any alternative will do.
+        """
+        names = []
+        for each in self.files:
+            known = each.split("|") if there is None else [name for name in each.split("|") if name in there]
+            names += known if there is None else known[:1]
         shards = {f"*{Path(name.removesuffix(SHARDS)).suffix}" for name in names if name.endswith(SHARDS)}
         return [*names, *sorted(shards)]
 
@@ -71,7 +76,7 @@ def locate(home: Home, given: str | None, setting: str) -> Path:
             raise CheckpointError(f"{setting}={given} is no folder and no hub id; {_where(home, setting)}")
         repo = given
     try:
-        folder = Path(snapshot_download(repo, allow_patterns=home.patterns))
+        folder = Path(snapshot_download(repo, allow_patterns=home.patterns(_files_of(repo))))
     except GatedRepoError as error:
         raise CheckpointError(
             f"{repo} asks for a login and its terms to be accepted first (`hf auth login`); "
@@ -85,6 +90,14 @@ def locate(home: Home, given: str | None, setting: str) -> Path:
     if lacking := home.lacks(folder):
         raise CheckpointError(f"{repo} lacks {_listed(lacking)}; {_where(home, setting)}")
     return folder
+
+
+def _files_of(repo: str) -> list[str] | None:
+    """Returns the files of a repository, None where the hub cannot be asked."""
+    try:
+        return list_repo_files(repo)
+    except (HfHubHTTPError, HFValidationError, OSError):
+        return None
 
 
 def found(home: Home, folder: Path) -> list[Path]:

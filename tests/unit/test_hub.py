@@ -42,6 +42,14 @@ def test_without_a_network_the_sentence_is_the_same(monkeypatch: pytest.MonkeyPa
         locate(HOME, None, "weights")
 
 
+def test_of_alternatives_one_is_fetched_and_the_shards_of_a_list() -> None:
+    both = ["config.json", "model.safetensors", "pytorch_model.bin", "README.md"]
+    assert HOME.patterns(both) == ["config.json", "model.safetensors"]
+    sharded = ["config.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors"]
+    assert HOME.patterns(sharded) == ["config.json", "model.safetensors.index.json", "*.safetensors"]
+    assert HOME.patterns(None) == ["config.json", *SAVED, "*.bin", "*.safetensors"]
+
+
 def test_a_name_that_is_neither_folder_nor_hub_id_is_refused() -> None:
     with pytest.raises(CheckpointError, match="no folder and no hub id"):
         locate(HOME, "/not/a/folder", "weights")
