@@ -68,7 +68,9 @@ class Held(Generic[ModelT]):
         """Gives the model on its device, without gradients; afterwards it goes where it rests."""
         device = self._place.torch_device()
         if self._model is None:
-            self._model = self._load().eval().requires_grad_(False)
+            # Building a model draws from torch's generator; a run must not depend on when a judge is read.
+            with torch.random.fork_rng(devices=[]):
+                self._model = self._load().eval().requires_grad_(False)
         self._model.to(device)
         try:
             with torch.inference_mode():
