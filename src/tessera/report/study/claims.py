@@ -30,6 +30,8 @@ GROUPS = {
     "domains": "DPO or GRPO, in and out of domain",
     "rewards": "The reward decides how a policy generalises",
     "scaling": "What scaling buys",
+    "inference": "Train, or draw several and choose?",
+    "variety": "What training does to variety",
     "learning": "Does training help at all?",
 }
 SERIES_WORDS = {"in-domain": "in domain", "out-of-domain": "out of domain"}
@@ -120,12 +122,13 @@ def robust(reward: str) -> Claim:
     )
 
 
-def scaling(arm: str, axis: str, series: str) -> Claim:
-    """Returns the claim that more of something lifts one arm in one domain."""
+def scaling(arm: str, axis: str, series: str, *, growing: bool = False) -> Claim:
+    """Returns the claim that more of something lifts one arm in one domain; `growing`: and costs more."""
+    lifts = f"ore {axis_name(axis)} lift {algorithm_name(arm)} {SERIES_WORDS[series]}."
     return Claim(
-        key=f"{axis}-lifts-{arm}-{series}",
+        key=f"{axis}-lifts-{arm}-{series}{'-growing' if growing else ''}",
         group="scaling",
-        statement=f"More {axis_name(axis)} lift {algorithm_name(arm)} {SERIES_WORDS[series]}.",
+        statement=f"At growing compute, m{lifts}" if growing else f"M{lifts}",
         source=STRATEGIES if axis in STUDIED else OWN,
     )
 
@@ -139,4 +142,74 @@ def iterating(algorithm: str, series: str) -> Claim:
         statement=f"Iterating lifts {algorithm.upper()} {SERIES_WORDS[series]}.",
         source=STRATEGIES,
         published=f"62 to 65 on GenEval (Show-o 256 px; {ITERATED}, another study)" if known else "",
+    )
+
+
+def trained_ahead(arm: str, reward: str, chooser: str, n: int, series: str) -> Claim:
+    """Returns the claim that one picture of a trained policy beats the choice from n of the base's."""
+    return Claim(
+        key=f"{arm}-{reward}-once-ahead-of-best-of-{n}-{chooser}-{series}",
+        group="inference",
+        statement=f"{SERIES_WORDS[series].capitalize()}, {algorithm_name(arm)} trained on {reward} and "
+        f"drawing once is ahead of the base drawing {n} of which {chooser} takes one.",
+        source=OWN,
+        published=_CHOOSING.get((arm, series), ""),
+    )
+
+
+def ahead_at_equal_inference(arm: str, reward: str, chooser: str, n: int, series: str) -> Claim:
+    """Returns the claim that a trained policy beats the base where both draw n and one is taken."""
+    return Claim(
+        key=f"{arm}-{reward}-ahead-at-best-of-{n}-{chooser}-{series}",
+        group="inference",
+        statement=f"{SERIES_WORDS[series].capitalize()} at equal inference ({n} drawn, {chooser} takes one), "
+        f"{algorithm_name(arm)} trained on {reward} is ahead of the base.",
+        source=OWN,
+    )
+
+
+def choosing_gains_on_top(arm: str, reward: str, chooser: str, n: int, series: str) -> Claim:
+    """Returns the claim that choosing among a trained policy's pictures gains over taking the first."""
+    return Claim(
+        key=f"best-of-{n}-{chooser}-gains-on-{arm}-{reward}-{series}",
+        group="inference",
+        statement=f"{SERIES_WORDS[series].capitalize()}, best of {n} by {chooser} still gains on top of "
+        f"{algorithm_name(arm)} trained on {reward}.",
+        source=OWN,
+        published=(
+            "65 to 72 on GenEval: iterated DPO, then best of 20 by its fine-tuned judge (Show-o 256 px; "
+            f"{ITERATED}, another study)"
+        )
+        if (arm, series) == ("dpo", "out-of-domain")
+        else "",
+    )
+
+
+_CHOOSING = {
+    ("grpo", "out-of-domain"): (
+        f"{' / '.join(map(str, README_GRPO))} against best of 4 at {' / '.join(map(str, README_BEST_OF_4))} "
+        f"with HPS / ImageReward / UnifiedReward ({README_SOURCE})"
+    ),
+    ("dpo", "out-of-domain"): (
+        f"{' / '.join(map(str, README_DPO))} against best of 4 at {' / '.join(map(str, README_BEST_OF_4))} "
+        f"with HPS / ImageReward / UnifiedReward ({README_SOURCE}); 83 against best of 20 at 89 on GenEval "
+        "(Janus-Pro-7B, fine-tuned judge; arXiv 2501.13926, Table 4, another study)"
+    ),
+}
+
+
+def loses_variety(arm: str, series: str) -> Claim:
+    """Returns the claim that training makes the pictures of one prompt more alike."""
+    return Claim(
+        key=f"{arm}-reduces-diversity-{series}",
+        group="variety",
+        statement=f"{algorithm_name(arm)} reduces diversity {SERIES_WORDS[series]}: two pictures of a prompt "
+        "differ in fewer tokens.",
+        source=OWN,
+        published=(
+            "Vendi score over 10 pictures of a prompt 6.98 to 6.26 (Janus-Pro-7B, GRPO on image tokens; "
+            "arXiv 2505.00703, Table 4, another study)"
+        )
+        if (arm, series) == ("grpo", "in-domain")
+        else "",
     )

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tessera.report.numbers import plural
+from tessera.report.study.budget import UNIT_COSTS, match_unit
 from tessera.report.study.names import COST_NAMES, cost_text
-from tessera.report.study.read import OVERALL, Arm, Study
+from tessera.report.study.read import Study
+from tessera.report.study.rows import OVERALL, Arm
 from tessera.statistics.crossed import Score, picture_means
 from tessera.statistics.hierarchical import Effect, arm_score, contrast
 from tessera.statistics.intervals import Estimate
@@ -88,6 +90,7 @@ def doubling_terms(arms: Sequence[Arm], places: Sequence[float]) -> list[Term]:
 def matching(study: Study, one: Arm, other: Arm) -> tuple[Match, ...]:
     """Returns by how much two arms differ in what they were given, and in how far they moved."""
     first, second = study.cost(one), study.cost(other)
+    names = dict.fromkeys((UNIT_COSTS[match_unit(study)], *MATCHED_BY))
     return tuple(
         Match(
             name=COST_NAMES[name],
@@ -95,7 +98,7 @@ def matching(study: Study, one: Arm, other: Arm) -> tuple[Match, ...]:
             second=_known(name, second[name]),
             factor=_factor(first[name], second[name]),
         )
-        for name in MATCHED_BY
+        for name in names
     )
 
 

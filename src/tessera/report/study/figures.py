@@ -16,11 +16,13 @@ from tessera.report.study.effects import level
 from tessera.report.study.labels import label_spots
 from tessera.report.study.names import arm_names, category_name, points
 from tessera.report.study.plotting import COLOURS, Drawing, blank, drawing_style, finish, quiet
-from tessera.report.study.read import DEFAULT, OVERALL, Arm, Study
+from tessera.report.study.read import Study
+from tessera.report.study.rows import DEFAULT, OVERALL, Arm
 from tessera.report.study.tables import categories_of
 from tessera.report.study.verdicts import Verdict
 
 WIDTH = 420  # CSS pixels: a phone shows it whole, and two stand side by side on a screen
+IN_POINTS = ("points", "points per doubling")
 STRONG = 0.35  # a change by so much has the full colour of the heat map
 WORD_COLOURS = {
     "supported": "right",
@@ -32,8 +34,8 @@ WORD_MARKS = {"supported": "o", "contradicted": "X", "undecided": "s", "not comp
 
 
 def forest(found: Sequence[Verdict]) -> Drawing | None:
-    """Returns the claims that are differences or slopes with their intervals; None if there are none."""
-    shown = [each for each in found if each.unit != "correlation" and each.word != "not comparable"]
+    """Returns the claims that are differences or slopes in points with their intervals; None if none is."""
+    shown = [each for each in found if each.unit in IN_POINTS and each.word != "not comparable"]
     if not shown:
         return None
     lines = [textwrap.wrap(each.claim.statement, 66) for each in shown]
@@ -122,7 +124,7 @@ def plane(study: Study, experiment: str) -> Drawing | None:
             for x, y in spots
             for part in np.linspace(0, 1, 40).tolist()
         ]
-        texts, colours = ["base", *(names[arm] for arm in arms)], ["ink", *map(_key, arms)]
+        texts, colours = ["base", *(names[arm] for arm in arms)], ["ink", *map(arm_key, arms)]
         label_spots(figure, axes, [start, *spots], texts, colours, avoid=arrows)
         return finish(
             figure,
@@ -189,7 +191,7 @@ def heat(study: Study, experiment: str) -> Drawing | None:
 
 def arm_colour(arm: Arm) -> str:
     """Returns the colour of the arm's algorithm."""
-    return COLOURS[_key(arm)]
+    return COLOURS[arm_key(arm)]
 
 
 def arm_mark(arm: Arm) -> str:
@@ -205,7 +207,7 @@ def main_arms(study: Study, experiment: str) -> tuple[Arm, ...]:
     return tuple(arm for arm in trained if arm.setting == DEFAULT) or tuple(trained)
 
 
-def _key(arm: Arm) -> str:
+def arm_key(arm: Arm) -> str:
     return arm.algorithm if arm.algorithm in COLOURS else "ink"
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from tessera.report.numbers import MISSING, NARROW_SPACE, count, duration
-from tessera.report.study.read import DEFAULT, Arm
+from tessera.report.study.rows import DEFAULT, Arm
 
 ALGORITHMS = {"grpo": "GRPO", "dpo": "DPO"}
 MINUS = "\N{MINUS SIGN}"
@@ -14,8 +14,15 @@ MINUS = "\N{MINUS SIGN}"
 AXES = {
     "samples": "samples per prompt",
     "prompts": "training prompts",
+    "diversity": "kinds of prompts",
     "rounds": "rounds",
     "budget": "pictures in all",
+}
+ONE = {
+    "samples": "sample per prompt",
+    "prompts": "training prompt",
+    "diversity": "kind of prompts",
+    "rounds": "round",
 }
 
 COST_NAMES = {
@@ -25,6 +32,7 @@ COST_NAMES = {
     "tokens_sampled": "tokens drawn",
     "tokens_scored": "tokens scored",
     "tokens_trained": "tokens trained",
+    "token_passes": "token passes",
     "kl": "final KL",
     "cpu_seconds": "CPU time",
     "seconds": "wall time",
@@ -51,10 +59,7 @@ def setting_name(arm: Arm) -> str:
         return ""
     if arm.axis is not None:
         axis, value = arm.axis
-        name = axis_name(axis)
-        if value == 1 and name.endswith("s"):
-            name = name.removesuffix("s")
-        return f"{value:g} {name}"
+        return f"{value:g} {ONE.get(axis, axis_name(axis)) if value == 1 else axis_name(axis)}"
     return arm.setting.rpartition("=")[2].replace("_", " ")
 
 
@@ -69,6 +74,11 @@ def points(value: float, digits: int = 1) -> str:
         return MISSING
     text = f"{100 * value:+.{digits}f}".replace("-", MINUS)
     return text[1:] if float(text[1:]) == 0 else text
+
+
+def signed_percent(share: float) -> str:
+    """Returns by what share something is more or less: +2.0 %, −0.4 %."""
+    return f"{points(share)}{NARROW_SPACE}%"
 
 
 def cost_text(name: str, value: float) -> str:

@@ -16,25 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from tessera.report.numbers import count, duration
-from tessera.report.study.cards import Deck, decks
+from tessera.report.study.budget import method
 from tessera.report.study.claims import GROUPS, OWN
-from tessera.report.study.figures import forest, heat, plane
+from tessera.report.study.figures import forest
 from tessera.report.study.names import arm_names, points, slug
-from tessera.report.study.pictures import Strip, strips_across, strips_over
+from tessera.report.study.parts import Part, parts_of
 from tessera.report.study.plotting import Drawing
 from tessera.report.study.questions import verdicts
-from tessera.report.study.read import Study, number, read_study
-from tessera.report.study.tables import (
-    Table,
-    best_of_table,
-    category_table,
-    effect_text,
-    ledger_table,
-    p_text,
-    score_table,
-    verdict_table,
-)
-from tessera.report.study.trends import over_optimisation, reward_scatter, scaling
+from tessera.report.study.read import Study, read_study
+from tessera.report.study.rows import number
+from tessera.report.study.tables import effect_text, p_text, verdict_table
 from tessera.report.study.verdicts import Verdict
 from tessera.report.theme import render
 from tessera.statistics.intervals import LEVEL
@@ -43,28 +34,6 @@ from tessera.storage import write_atomic, write_json
 PAGE, VERDICTS, FIGURES, TABLES = "report.html", "verdicts.json", "figures", "tables"
 HEADLINES = ("dpo-ahead-in-domain", "grpo-ahead-out-of-domain")
 WORDS = ("supported", "contradicted", "undecided", "not comparable")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
-    """What the page shows of one experiment."""
-
-    name: str
-    question: str
-    scores: Table
-    choosing: Table | None
-    details: tuple[Table, ...]
-    ledger: Table
-    drawings: tuple[Drawing, ...]
-    strips: tuple[Strip, ...]
-    films: tuple[Strip, ...]
-    decks: tuple[Deck, ...]
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """All of them."""
-        chosen = () if self.choosing is None else (self.choosing,)
-        return (self.scores, *chosen, *self.details, self.ledger)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +51,7 @@ def write_study_report(folder: Path) -> list[Path]:
     study = read_study(folder)
     found = verdicts(study)
     overview = forest(found)
-    parts = list(_parts(study))
+    parts = list(parts_of(study))
     drawings = [*([overview] if overview else []), *(each for part in parts for each in part.drawings)]
     tables = [each for part in parts for each in part.tables]
     files: dict[Path, bytes] = {
@@ -123,48 +92,6 @@ def reading(found: Sequence[Verdict]) -> str:
     return text
 
 
-def _parts(study: Study) -> Iterator[Part]:
-    questions = {
-        each["name"]: each.get("question", "")
-        for each in study.about.get("config", {}).get("experiments", [])
-    }
-    shown: set[tuple[str, ...]] = set()
-    for experiment in study.experiments:
-        categories = [category_table(study, experiment, name) for name in study.benchmarks(experiment)]
-        drawings = [
-            plane(study, experiment),
-            reward_scatter(study, experiment),
-            *scaling(study, experiment),
-            *over_optimisation(study, experiment),
-            heat(study, experiment),
-        ]
-        # The same evaluations in several experiments have their pictures in the first.
-        folders = tuple(sorted({row.eval for arm in study.arms(experiment) for row in study.cells_of(arm)}))
-        new = folders not in shown and experiment in (study.experiments[0], *_with_rewards(study))
-        shown.add(folders)
-        yield Part(
-            name=experiment,
-            question=questions.get(experiment, ""),
-            scores=score_table(study, experiment),
-            choosing=best_of_table(study, experiment),
-            details=tuple(categories),
-            ledger=ledger_table(study, experiment),
-            drawings=tuple(each for each in drawings if each is not None),
-            strips=tuple(strips_across(study, experiment)) if new else (),
-            films=tuple(strips_over(study, experiment)) if experiment == study.experiments[0] else (),
-            decks=tuple(decks(study, experiment)) if new else (),
-        )
-
-
-def _with_rewards(study: Study) -> list[str]:
-    """Returns the experiments that compare rewards: their pictures show what a reward was content with."""
-    return [
-        experiment
-        for experiment in study.experiments
-        if len({arm.reward for arm in study.arms(experiment) if arm.trained}) > 1
-    ]
-
-
 def _page(study: Study, found: Sequence[Verdict], overview: Drawing | None, parts: Sequence[Part]) -> str:
     groups = {
         title: [(verdict, _bar(verdict)) for verdict in found if verdict.claim.group == key]
@@ -182,6 +109,8 @@ def _page(study: Study, found: Sequence[Verdict], overview: Drawing | None, part
         groups={title: shown for title, shown in groups.items() if shown},
         parts=parts,
         failures=study.failures,
+        unscored=study.unscored,
+        method=method(study),
         cells=study.cells,
         cost=_cost(study.about),
         commands=list(_commands(study)),

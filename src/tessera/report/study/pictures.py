@@ -14,7 +14,8 @@ from tessera.report.images import data_uri
 from tessera.report.run_files import read_rows
 from tessera.report.study.figures import main_arms
 from tessera.report.study.names import algorithm_name, arm_names
-from tessera.report.study.read import Arm, Study
+from tessera.report.study.read import Study
+from tessera.report.study.rows import Arm, Place
 from tessera.report.theme import Series, series_of
 from tessera.training.metrics import GRADES, PICTURES
 from tessera.types import EvalRecord
@@ -23,8 +24,6 @@ SIDE = 128  # pixels of a picture; on a page they are smaller
 MOST_ARMS = 5  # beside the base, in one strip
 MOST_PROMPTS = 6  # of one benchmark in a strip across arms, and of a strip over training
 MOST_STEPS = 6
-
-Place = tuple[str, str, int]  # benchmark, prompt id, sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

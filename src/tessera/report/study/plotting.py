@@ -34,6 +34,8 @@ COLOURS: Mapping[str, str] = {
     "dpo": "#0b7077",
 }
 
+SERIES_COLOURS = {"in-domain": "in", "out-of-domain": "out", "neutral": "ink"}
+
 POINT = 4 / 3  # CSS pixels
 DENSITY = 200  # dots per inch of a PNG
 STYLE: dict[Any, Any] = {

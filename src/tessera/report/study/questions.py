@@ -11,17 +11,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tessera.report.study import claims
+from tessera.report.study.budget import is_growing
 from tessera.report.study.effects import Term, compare, difference, doubling_terms, same_kl
-from tessera.report.study.read import DEFAULT, OVERALL, Arm, Study
+from tessera.report.study.inference_claims import inference_verdicts
+from tessera.report.study.lookup import (
+    EXACT,
+    SERIES,
+    find_arm,
+    first_answer,
+    places,
+    scaled,
+    shared_rewards,
+)
+from tessera.report.study.read import Study
+from tessera.report.study.rows import OVERALL
+from tessera.report.study.variety import variety_verdicts
 from tessera.report.study.verdicts import Verdict, adjusted, of_correlation, of_effect
 from tessera.report.theme import Series
 from tessera.statistics.correlation import correlate
 from tessera.statistics.hierarchical import Effect
 from tessera.statistics.student import NORMAL
 
-EXACT = "metric"  # the reward that is the verifier itself
 FEWEST_REWARDS = 3  # of a correlation
-SERIES: tuple[Series, ...] = ("in-domain", "out-of-domain")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,25 +47,16 @@ class RewardPoint:
 
 def verdicts(study: Study) -> list[Verdict]:
     """Returns a verdict on each claim that the study speaks to, in the order of the page."""
-    return adjusted([*_domains(study), *_rewards(study), *_scaling(study), *_learning(study)])
-
-
-def find_arm(study: Study, experiment: str, name: str, reward: str) -> Arm | None:
-    """Returns the experiment's arm of that name and reward in the default setting."""
-    wanted = (name, reward, DEFAULT)
-    return next((a for a in study.arms(experiment) if (a.arm, a.reward, a.setting) == wanted), None)
-
-
-def shared_rewards(study: Study, experiment: str) -> list[str]:
-    """Returns the rewards that both algorithms were trained on in the default setting."""
-    both = [find_rewards(study, experiment, name) for name in ("dpo", "grpo")]
-    return [reward for reward in both[0] if reward in both[1]]
-
-
-def find_rewards(study: Study, experiment: str, name: str) -> list[str]:
-    """Returns the rewards that an arm was trained on in the default setting."""
-    arms = study.arms(experiment)
-    return [arm.reward for arm in arms if arm.arm == name and arm.setting == DEFAULT]
+    return adjusted(
+        [
+            *_domains(study),
+            *_rewards(study),
+            *_scaling(study),
+            *inference_verdicts(study),
+            *variety_verdicts(study),
+            *_learning(study),
+        ]
+    )
 
 
 def reward_points(study: Study, experiment: str, algorithm: str, benchmark: str) -> list[RewardPoint]:
@@ -63,7 +65,12 @@ def reward_points(study: Study, experiment: str, algorithm: str, benchmark: str)
     points = []
     for row in study.rows:
         mine = (row.arm.experiment, row.benchmark, row.category, row.score)
-        if mine != (experiment, benchmark, OVERALL, "strict") or row.best_of == 1 or base is None:
+        if (
+            mine != (experiment, benchmark, OVERALL, "strict")
+            or row.best_of == 1
+            or row.arm.trained
+            or base is None
+        ):
             continue
         arm = find_arm(study, experiment, algorithm, row.arm.reward)
         effect = None if arm is None else difference(study, arm, base, benchmark)
@@ -80,30 +87,12 @@ def reward_points(study: Study, experiment: str, algorithm: str, benchmark: str)
     return points
 
 
-def scaled(study: Study, experiment: str) -> dict[tuple[str, str], list[Arm]]:
-    """Returns {(arm, axis): its arms along the axis}, of two places on it or more, with the exact reward."""
-    found: dict[tuple[str, str], dict[float, Arm]] = {}
-    for arm in study.arms(experiment):
-        if arm.axis is not None and arm.reward == EXACT:
-            axis, value = arm.axis
-            found.setdefault((arm.arm, axis), {})[value] = arm
-    return {key: [arms[at] for at in sorted(arms)] for key, arms in found.items() if len(arms) > 1}
-
-
-def places(study: Study, series: Series) -> Iterator[tuple[str, str]]:
-    """Yields each experiment with its benchmark in or out of domain."""
-    for experiment in study.experiments:
-        benchmark = study.benchmark(experiment, series)
-        if benchmark is not None:
-            yield experiment, benchmark
-
-
 def _domains(study: Study) -> Iterator[Verdict]:
     for series in SERIES:
-        yield from _first(
+        yield from first_answer(
             _ahead(study, series, experiment, name) for experiment, name in places(study, series)
         )
-        yield from _first(
+        yield from first_answer(
             _ahead_on_average(study, series, experiment, name) for experiment, name in places(study, series)
         )
 
@@ -136,7 +125,7 @@ def _learning(study: Study) -> Iterator[Verdict]:
     for algorithm in ("grpo", "dpo"):
         for series in SERIES:
             found = (_gain(study, algorithm, series, *place) for place in places(study, series))
-            yield from _first(found)
+            yield from first_answer(found)
 
 
 def _gain(study: Study, algorithm: str, series: Series, experiment: str, benchmark: str) -> list[Verdict]:
@@ -187,12 +176,12 @@ def _scaling(study: Study) -> Iterator[Verdict]:
             for (name, axis), arms in scaled(study, experiment).items():
                 values = [arm.axis[1] for arm in arms if arm.axis is not None]
                 effect = compare(study, doubling_terms(arms, values), benchmark)
-                claim = claims.scaling(name, axis, series)
+                claim = claims.scaling(name, axis, series, growing=is_growing(study, experiment))
                 ends = (arms[-1], arms[0])
                 yield from of_effect(study, claim, ends, benchmark, effect, "points per doubling")
         for algorithm in ("grpo", "dpo"):
             found = (_iterating(study, algorithm, series, *place) for place in places(study, series))
-            yield from _first(found)
+            yield from first_answer(found)
 
 
 def _iterating(
@@ -204,8 +193,3 @@ def _iterating(
         return []
     effect = difference(study, again, once, benchmark)
     return of_effect(study, claims.iterating(algorithm, series), (again, once), benchmark, effect)
-
-
-def _first(found: Iterator[list[Verdict]]) -> list[Verdict]:
-    """Returns the first answer: a question that several experiments could answer is asked once."""
-    return next((each for each in found if each), [])

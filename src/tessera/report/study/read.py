@@ -8,91 +8,35 @@ Reads files, changes nothing.
 """
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tessera.benchmarks.layout import RECORDS
+from tessera.benchmarks.layout import RECORDS, SCORES
 from tessera.errors import UserError
+from tessera.report.study.rows import (
+    COSTS,
+    OVERALL,
+    Arm,
+    Failure,
+    Miss,
+    Place,
+    Row,
+    Unscored,
+    failure_of,
+    mean_of,
+    miss_of,
+    number,
+    row_of,
+    unscored_of,
+)
 from tessera.report.theme import Series, series_of
 from tessera.statistics.crossed import Crossed, Score, cross
-from tessera.statistics.intervals import Estimate
 from tessera.storage import read_jsonl
 from tessera.types import EvalRecord
 
 RESULTS, CELLS, STUDY = "results.json", "cells.json", "study.json"
-BASE, DEFAULT, OVERALL = "base", "default", "overall"  # an arm, a setting, a category
-
-# What a row says of its cell's ledger, in the order of the tables.
-COSTS = (
-    "images",
-    "reward_calls",
-    "gradient_steps",
-    "tokens_sampled",
-    "tokens_scored",
-    "tokens_trained",
-    "kl",
-    "cpu_seconds",
-    "seconds",
-    "peak_memory_mb",
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Arm:
-    """One line of an experiment's comparison: all that its cells share but the seed."""
-
-    experiment: str
-    arm: str
-    algorithm: str = ""
-    reward: str = ""
-    setting: str = DEFAULT
-
-    @property
-    def trained(self) -> bool:
-        """Whether it is not the base."""
-        return self.arm != BASE
-
-    @property
-    def axis(self) -> tuple[str, float] | None:
-        """The scaling axis and the value that the setting names: "samples=8"; None for any other setting."""
-        name, _, text = self.setting.rpartition("=")
-        try:
-            return (name, float(text)) if name else None
-        except ValueError:
-            return None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """One line of the results. `best_of` above 1: of so many pictures of the policy, `chooser` took one."""
-
-    arm: Arm
-    seed: int
-    benchmark: str
-    category: str
-    score: Score
-    estimate: Estimate
-    best_of: int
-    chooser: str
-    cost: Mapping[str, float]
-    lr: float
-    run: str  # folders, relative to the study's; empty where there is none
-    eval: str
-    scores: Mapping[str, str]  # likewise, by judge
-    command: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
-    """A cell without results."""
-
-    id: str
-    status: str
-    error: str
-    command: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,10 +46,13 @@ class Study:
     folder: Path
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
+    unscored: tuple[Unscored, ...]
+    misses: tuple[Miss, ...]
     cells: int
     about: Mapping[str, Any]
     _by_arm: Mapping[Arm, tuple[Row, ...]] = field(repr=False)  # best-of-n left out
     _records: dict[str, tuple[EvalRecord, ...]] = field(default_factory=dict, repr=False)
+    _scores: dict[str, dict[Place, dict[str, float]]] = field(default_factory=dict, repr=False)
     _crossed: dict[tuple[tuple[str, ...], str, Score], Crossed | None] = field(
         default_factory=dict, repr=False
     )
@@ -161,6 +108,23 @@ class Study:
             self._records[folder] = tuple(map(EvalRecord.from_json, rows))
         return self._records[folder]
 
+    def scores(self, folder: str, scorer: str) -> dict[Place, float]:
+        """Returns what a scorer says of the pictures in a folder; nothing if it was not asked."""
+        if folder not in self._scores:
+            rows = read_jsonl(self.folder / folder / SCORES) if folder else ()
+            self._scores[folder] = {
+                (row["benchmark"], row["prompt_id"], row["sample"]): {
+                    name: number(value) for name, value in row["values"].items()
+                }
+                for row in rows
+            }
+        return {place: values[scorer] for place, values in self._scores[folder].items() if scorer in values}
+
+    def setting(self, experiment: str, name: str) -> Any:
+        """Returns a setting of an experiment from the study's configuration, None where it says nothing."""
+        listed = self.about.get("config", {}).get("experiments", [])
+        return next((each.get(name) for each in listed if each["name"] == experiment), None)
+
     def crossed(self, arms: Sequence[Arm], benchmark: str, score: Score = "strict") -> Crossed | None:
         """Returns all policies of these arms, arm by arm and by seed, on the prompts that they share.
 
@@ -177,7 +141,7 @@ class Study:
 def read_study(folder: Path) -> Study:
     """Returns the study in the folder; raises a `UserError` if it holds none."""
     cells = _read(folder, CELLS)
-    rows = tuple(map(_row, _read(folder, RESULTS)))
+    rows = tuple(map(row_of, _read(folder, RESULTS)))
     by_arm: dict[Arm, list[Row]] = {}
     for row in rows:
         if row.best_of == 1:
@@ -186,7 +150,9 @@ def read_study(folder: Path) -> Study:
         folder=folder,
         rows=rows,
         _by_arm={arm: tuple(mine) for arm, mine in by_arm.items()},
-        failures=tuple(_failure(cell) for cell in cells if cell["status"] != "done"),
+        failures=tuple(failure_of(cell) for cell in cells if cell["status"] != "done"),
+        unscored=tuple(each for cell in cells for each in unscored_of(cell)),
+        misses=tuple(miss for cell in cells if (miss := miss_of(cell)) is not None),
         cells=len(cells),
         about=_read(folder, STUDY),
     )
@@ -200,49 +166,3 @@ def _read(folder: Path, name: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{path} is not whole ({error}); run the study again with --resume") from error
-
-
-def _row(row: Mapping[str, Any]) -> Row:
-    mean, low, high = (number(row.get(key)) for key in ("mean", "ci_low", "ci_high"))
-    return Row(
-        arm=Arm(
-            experiment=row["experiment"],
-            arm=row["arm"],
-            algorithm=row["algorithm"] or "",
-            reward=row["reward"] or "",
-            setting=row["setting"] or DEFAULT,
-        ),
-        seed=row["seed"] or 0,
-        benchmark=row["benchmark"],
-        category=row["category"],
-        score=row["score"],
-        estimate=Estimate(mean, low, high, row["n_prompts"]),
-        best_of=row["best_of"] or 1,
-        chooser=row.get("chooser") or "",
-        cost={name: number(row.get(name)) for name in COSTS},
-        lr=number(row.get("lr")),
-        run=row.get("run") or "",
-        eval=row.get("eval") or "",
-        scores=row.get("scores") or {},
-        command=row.get("command") or "",
-    )
-
-
-def _failure(cell: Mapping[str, Any]) -> Failure:
-    return Failure(
-        id=str(cell["id"]),
-        status=cell["status"],
-        error=cell.get("error") or "",
-        command=cell.get("command") or "",
-    )
-
-
-def number(value: float | int | None) -> float:
-    """Returns a number of a JSON file; null and nothing are NaN."""
-    return math.nan if value is None else float(value)
-
-
-def mean_of(values: Iterable[float]) -> float:
-    """Returns the mean of what is known, NaN if nothing is."""
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tessera.report.numbers import MISSING, NARROW_SPACE, interval
+from tessera.report.study.budget import kept
 from tessera.report.study.effects import level
 from tessera.report.study.names import COST_NAMES, arm_names, category_name, cost_text, points
-from tessera.report.study.read import COSTS, OVERALL, Row, Study
+from tessera.report.study.read import Study
+from tessera.report.study.rows import COSTS, OVERALL, Row
 from tessera.report.study.verdicts import Verdict
 from tessera.statistics.intervals import Estimate
 
@@ -79,7 +81,7 @@ def score_table(study: Study, experiment: str) -> Table:
     for arm in arms:
         cells = [names[arm], str(len(study.cells_of(arm))) if arm.trained else MISSING]
         for benchmark in benchmarks:
-            cells.append(_score(level(study, arm, benchmark)))
+            cells.append(score_text(level(study, arm, benchmark)))
             if base is not None:
                 gain = study.mean(arm, benchmark) - study.mean(base, benchmark)
                 cells.append(points(gain) if arm.trained else MISSING)
@@ -115,15 +117,18 @@ def category_table(study: Study, experiment: str, benchmark: str) -> Table:
 
 
 def ledger_table(study: Study, experiment: str) -> Table:
-    """Returns what each arm used up, as a mean over its seeds."""
+    """Returns what each arm used up, as a mean over its seeds; what no ledger has has no column."""
     arms = [arm for arm in study.arms(experiment) if arm.trained]
     names = arm_names(arms)
     costs = {arm: study.cost(arm) for arm in arms}
+    shown = [name for name in COSTS if not all(math.isnan(costs[arm][name]) for arm in arms)]
     return Table(
         name=f"{experiment}-ledger",
-        caption=f"{experiment}: what one run of each arm used up, mean over seeds",
-        head=("arm", *(COST_NAMES[name] for name in COSTS)),
-        rows=tuple((names[arm], *(cost_text(name, costs[arm][name]) for name in COSTS)) for arm in arms),
+        caption=" ".join(
+            (f"{experiment}: what one run of each arm used up, mean over seeds.", kept(study, experiment))
+        ).strip(),
+        head=("arm", *(COST_NAMES[name] for name in shown)),
+        rows=tuple((names[arm], *(cost_text(name, costs[arm][name]) for name in shown)) for arm in arms),
     )
 
 
@@ -131,6 +136,7 @@ def best_of_table(study: Study, experiment: str) -> Table | None:
     """Returns what choosing by each reward gains on the base's pictures; None if nothing was chosen."""
     chosen = [row for row in study.rows if row.arm.experiment == experiment and row.best_of > 1]
     chosen = [row for row in chosen if (row.category, row.score) == (OVERALL, "strict")]
+    chosen = [row for row in chosen if not row.arm.trained]  # inference.py has the others
     if not chosen:
         return None
     benchmarks = tuple(dict.fromkeys(row.benchmark for row in chosen))
@@ -138,12 +144,14 @@ def best_of_table(study: Study, experiment: str) -> Table | None:
     for row in chosen:
         by_chooser.setdefault((row.arm.reward, row.best_of), {})[row.benchmark] = row
     base = study.base(experiment)
-    blind = [("one picture", "1", *(_score(level(study, base, name)) for name in benchmarks))] if base else []
+    blind = (
+        [("one picture", "1", *(score_text(level(study, base, name)) for name in benchmarks))] if base else []
+    )
     rows = [
         (
             reward,
             str(size),
-            *(_score(found[name].estimate) if name in found else MISSING for name in benchmarks),
+            *(score_text(found[name].estimate) if name in found else MISSING for name in benchmarks),
         )
         for (reward, size), found in by_chooser.items()
     ]
@@ -200,7 +208,7 @@ def categories_of(study: Study, experiment: str, benchmark: str) -> tuple[str, .
     return tuple(found)
 
 
-def _score(estimate: Estimate) -> str:
+def score_text(estimate: Estimate) -> str:
     """Returns e.g. "51.2 (49.1–53.3)"."""
     reach = interval(estimate, 1)
     return f"{_percent(estimate.mean)} ({reach})" if reach else _percent(estimate.mean)

@@ -1,29 +1,21 @@
-"""Figures over a quantity: scaling curves, rewards by themselves and as teachers, over-optimisation.
+"""Figures over a quantity: scaling curves, and rewards by themselves against rewards as teachers.
 
-Axes: S steps, M measurements.
+Axes: N places along an axis.
 """
 
 import numpy as np
-from jaxtyping import Float64
-from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from numpy import ndarray
 
-from tessera.report.curves import smoothed
-from tessera.report.run_files import read_run
+from tessera.report.study.budget import along_axis
 from tessera.report.study.effects import level
 from tessera.report.study.figures import WIDTH, arm_colour, arm_mark
 from tessera.report.study.labels import label_spots
+from tessera.report.study.lookup import EXACT, scaled
 from tessera.report.study.names import algorithm_name, axis_name
 from tessera.report.study.plotting import COLOURS, Drawing, blank, drawing_style, finish, quiet
-from tessera.report.study.questions import EXACT, reward_points, scaled
-from tessera.report.study.read import Arm, Row, Study
-from tessera.report.theme import series_of
-from tessera.statistics.alarms import column
-from tessera.storage import CONFIG
-
-SERIES_COLOURS = {"in-domain": "in", "out-of-domain": "out", "neutral": "ink"}
-FEWEST_LOOKS = 3  # measurements on validation prompts that make a curve
+from tessera.report.study.questions import reward_points
+from tessera.report.study.read import Study
+from tessera.report.study.rows import Arm
 
 
 def scaling(study: Study, experiment: str) -> list[Drawing]:
@@ -94,18 +86,6 @@ def reward_scatter(study: Study, experiment: str) -> Drawing | None:
         )
 
 
-def over_optimisation(study: Study, experiment: str) -> list[Drawing]:
-    """Returns a drawing for each arm on a judge whose run was looked at as it went (first seed)."""
-    drawings = []
-    for arm in study.arms(experiment):
-        cells = study.cells_of(arm)
-        if arm.trained and arm.reward != EXACT and cells and (study.folder / cells[0].run / CONFIG).is_file():
-            drawing = _overshoot(study, arm, cells[0])
-            if drawing is not None:
-                drawings.append(drawing)
-    return drawings
-
-
 def _scaling(study: Study, axis: str, lines: dict[str, list[Arm]], benchmark: str) -> Drawing:
     experiment = next(iter(lines.values()))[0].experiment
     name = f"{experiment}-{axis}-{benchmark}"
@@ -147,51 +127,5 @@ def _scaling(study: Study, axis: str, lines: dict[str, list[Arm]], benchmark: st
             name,
             title=title,
             words=f"{title}. {'; '.join(told)}",
-            caption="Bands are 95 % intervals. All places cost the same number of pictures, if the tables do "
-            "not say otherwise.",
+            caption=f"Bands are 95 % intervals. {along_axis(study, experiment)}",
         )
-
-
-def _overshoot(study: Study, arm: Arm, cell: Row) -> Drawing | None:
-    run = read_run(study.folder / cell.run)
-    if len(run.held_out) < FEWEST_LOOKS or not run.metrics:
-        return None
-    step_S, reward_S, kl_S = (column(run.metrics, key) for key in ("step", "reward", "kl"))
-    by_kl = bool(np.isfinite(kl_S).any())
-    x_S = smoothed(kl_S) if by_kl else step_S
-    look_M = column(run.held_out, "step")
-    x_M = np.interp(look_M, step_S[np.isfinite(x_S)], x_S[np.isfinite(x_S)], left=0.0)
-    name = f"{arm.experiment}-{arm.arm}-{arm.reward}-over"
-    title = f"{algorithm_name(arm.arm)} on {arm.reward}"
-    with drawing_style(name):
-        figure = blank(WIDTH, 360)
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.3))
-        _line(above, x_S, smoothed(reward_S), COLOURS["muted"], "")
-        above.set_title("the reward that was trained")
-        for benchmark in run.benchmarks:
-            values_M, low_M, high_M = (
-                100 * column(run.held_out, benchmark, "strict", end) for end in ("mean", "ci_low", "ci_high")
-            )
-            colour = COLOURS[SERIES_COLOURS[series_of(benchmark)]]
-            below.fill_between(x_M, low_M, high_M, color=colour, alpha=0.13, lw=0)
-            _line(below, x_M, values_M, colour, benchmark)
-        below.set_title("right pictures of validation prompts in %")
-        below.set_xlabel("KL to the base, nats per token" if by_kl else "step (this run logs no KL)")
-        below.legend(loc="best", fontsize=8.5)
-        for axes in (above, below):
-            quiet(axes)
-        return finish(
-            figure,
-            name,
-            title=title,
-            words=f"{title}: the trained reward above, the exact verifier below, over "
-            f"{'KL' if by_kl else 'steps'}",
-            caption="A reward that rises while the verifier falls is over-optimised.",
-        )
-
-
-def _line(
-    axes: Axes, x_N: Float64[ndarray, " N"], y_N: Float64[ndarray, " N"], colour: str, label: str
-) -> None:
-    known = np.isfinite(x_N) & np.isfinite(y_N)
-    axes.plot(x_N[known], y_N[known], color=colour, lw=1.6, label=label or None)

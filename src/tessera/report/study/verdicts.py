@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from tessera.report.study.claims import Claim
 from tessera.report.study.effects import Match, matching, rests_on
-from tessera.report.study.read import Arm, Study
+from tessera.report.study.read import Study
+from tessera.report.study.rows import Arm
 from tessera.statistics.correlation import Correlation
 from tessera.statistics.hierarchical import Effect
 from tessera.statistics.paired import holm
@@ -21,7 +22,7 @@ from tessera.statistics.paired import holm
 ALPHA = 0.05
 
 Word = Literal["supported", "contradicted", "undecided", "not comparable"]
-Unit = Literal["points", "points per doubling", "correlation"]
+Unit = Literal["points", "points per doubling", "places in 100", "correlation"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ class Plan:
     setting: str = "default"
     kl: float = 0.05
     seeds: Sequence[int] = (0, 1, 2)
+    # Not in the repr, which decides what is right: pictures of each prompt, and codes in use.
+    samples: int = field(default=1, repr=False)
+    codes: int = field(default=2, repr=False)
 
     @property
     def algorithm(self) -> str | None:
@@ -49,6 +52,7 @@ def make_study(
     best_of: Mapping[str, float] | None = None,
     failed: Sequence[Mapping[str, Any]] = (),
     experiments: Sequence[Mapping[str, str]] = (),
+    match: str | None = None,
 ) -> Path:
     """Writes the folder; `best_of` is how often each chooser's picture of the base is right."""
     rows: list[dict[str, Any]] = []
@@ -83,6 +87,8 @@ def make_study(
     write_json(folder / RESULTS, rows)
     write_json(folder / CELLS, [*cells, *failed])
     about = {"name": "tiny", "command": "tessera study tiny", "config": {"experiments": list(experiments)}}
+    if match is not None:
+        about["config"] = {"experiments": list(experiments), "match": match}
     write_json(folder / STUDY, {**about, "real_cost": {"images": 6400, "cpu_seconds": 75.0}})
     return folder
 
@@ -102,6 +108,12 @@ def versus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_study(folder, VERSUS, failed=[failed], experiments=[question])
 
 
+def tokens(plan: Plan, number: int, sample: int) -> tuple[int, ...]:
+    """Returns eight tokens drawn from the arm's codes."""
+    rng = random.Random(f"{plan.arm} {number} {sample}")
+    return tuple(rng.randrange(plan.codes) for _ in range(8))
+
+
 def _records(plan: Plan, seed: int) -> list[EvalRecord]:
     """Returns one picture of each prompt; which are right depends on the arm, its seed and the prompt."""
     records = []
@@ -115,18 +127,19 @@ def _records(plan: Plan, seed: int) -> list[EvalRecord]:
                 right = hardness + luck < level
                 fact = Fact(kind="shape", text=f"piece {number}: it is a ring", holds=right)
                 there = Fact(kind="total", text="two pieces", holds=True)
-                records.append(
+                records += [
                     EvalRecord(
                         benchmark=benchmark,
                         category=category,
                         prompt_id=f"{category}/{number}",
                         prompt=f"a {category} number {number}",
-                        sample=0,
+                        sample=sample,
                         seed=1000 + number,
                         grade=Grade(strict=float(right), soft=1.0 if right else 0.5, facts=(fact, there)),
-                        tokens=(1, 2),
+                        tokens=tokens(plan, number, sample),
                     )
-                )
+                    for sample in range(plan.samples)
+                ]
     return records
 
 
@@ -142,7 +155,9 @@ def _write_eval(folder: Path, records: Sequence[EvalRecord]) -> None:
 def _cost(plan: Plan) -> dict[str, float | None]:
     if plan.arm == "base":
         names = ("images", "reward_calls", "gradient_steps", "tokens_sampled", "tokens_scored")
-        cost: dict[str, float | None] = dict.fromkeys((*names, "tokens_trained", "cpu_seconds", "seconds"), 0)
+        cost: dict[str, float | None] = dict.fromkeys(
+            (*names, "tokens_trained", "token_passes", "cpu_seconds", "seconds"), 0
+        )
         return {**cost, "peak_memory_mb": None, "kl": 0.0, "lr": None}
     steps = 50 if plan.algorithm == "grpo" else 25
     return {
@@ -152,6 +167,7 @@ def _cost(plan: Plan) -> dict[str, float | None]:
         "tokens_sampled": 204_800,
         "tokens_scored": 409_600,
         "tokens_trained": 8192 * steps,
+        "token_passes": 2 * 204_800 + 409_600 + 3 * 8192 * steps,  # with guidance
         "cpu_seconds": 80.5,
         "seconds": 84.0,
         "peak_memory_mb": 812.5,

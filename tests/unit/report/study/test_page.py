@@ -11,6 +11,7 @@ import pytest
 from tessera.report.study.page import write_study_report
 from tessera.report.study.plotting import COLOURS
 from tests.unit.report.study.conftest import BASE, VERSUS, Plan, make_study
+from tests.unit.report.study.more import add_best_of, add_looks, add_scores, rows_of
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +159,39 @@ def test_rewards_axes_and_rounds_have_their_figures(tmp_path: Path) -> None:
     stems = {path.stem for path in (folder / "figures").iterdir()}
     assert {"versus-rewards", "samples-samples-mosaic-id", "samples-samples-mosaic-ood"} <= stems
     assert (folder / "tables" / "versus-best-of.md").exists()
+
+
+def test_a_judge_that_could_not_be_asked_is_listed_beside_the_failures(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "s", VERSUS)
+    cells = json.loads((folder / "cells.json").read_text())
+    cells[1]["unscored"] = {"orm": "ScorerError: the weights of orm are missing"}
+    (folder / "cells.json").write_text(json.dumps(cells))
+    write_study_report(folder)
+    text = (folder / "report.html").read_text()
+    assert f"<b>{cells[1]['id']}</b>, judge orm: ScorerError: the weights of orm are missing" in text
+    assert '<a href="#failed">' in text
+    assert "of 7 cells" not in text, "none of them failed"
+
+
+def test_judges_choices_and_looks_have_their_tables_and_figures(tmp_path: Path) -> None:
+    plans = [BASE, *(Plan(arm=arm, skill=(0.5, 0.6), reward="orm", seeds=(0, 1)) for arm in ("grpo", "dpo"))]
+    folder = make_study(tmp_path / "s", plans)
+    add_scores(folder, "orm", lambda row, record: record.grade.strict + (row["arm"] != "base"))
+    for row in {row["run"]: row for row in rows_of(folder) if row["run"]}.values():
+        add_looks(folder, row, "orm", [(0, 0.0, 0.1, 0.5), (10, 0.1, 0.3, 0.4), (20, 0.2, 0.5, 0.3)])
+    add_best_of(folder, 2, "orm", 0.5)
+    write_study_report(folder)
+    page = parsed(folder)
+    assert len(set(page.ids)) == len(page.ids)
+    assert all(link.startswith(("data:", "#")) for link in page.links)
+    figures = {path.stem for path in (folder / "figures").glob("*.svg")}
+    over = {f"versus-overshoot-{name}" for name in ("mosaic-id", "mosaic-ood")}
+    ways = {"versus-grpo-orm-over", "versus-dpo-orm-over"}
+    assert {"versus-inference-orm", "versus-total-orm"} | over | ways <= figures
+    assert figures == {path.stem for path in (folder / "figures").glob("*.png")}
+    tables = {path.stem for path in (folder / "tables").glob("*.tex")}
+    assert {f"versus-{name}" for name in ("inference", "compute", "overshoot", "variety")} <= tables
+    assert tables == {path.stem for path in (folder / "tables").glob("*.md")}
 
 
 def test_names_of_a_users_study_are_text_and_never_markup(tmp_path: Path) -> None:

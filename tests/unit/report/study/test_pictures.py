@@ -4,10 +4,9 @@ import random
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from tessera.report.images import data_uri
-from tessera.report.study.cards import decks
+from tessera.report.study.decks import decks
 from tessera.report.study.pictures import SIDE, strips_across, strips_over
 from tessera.report.study.read import read_study
 from tessera.storage import append_jsonl, write_json, write_png
@@ -62,19 +61,16 @@ def test_cards_improved_or_broke_with_the_facts_to_show_it(versus: Path) -> None
             assert card.facts[1].before is card.facts[1].after is True
 
 
-@pytest.mark.parametrize("rises", [True, False])
-def test_a_judge_is_called_hacked_only_where_its_reward_rose(tmp_path: Path, rises: bool) -> None:
+def test_without_a_judges_scores_nothing_is_called_hacked(tmp_path: Path) -> None:
     base = Plan(arm="base", skill=(0.9, 0.9), reward="", seeds=(0,))
     folder = make_study(tmp_path / "s", (base, Plan(arm="grpo", skill=(0.1, 0.1), reward="orm", seeds=(0,))))
     study = read_study(folder)
     run = folder / study.cells_of(study.arms("versus")[1])[0].run
     run.mkdir(parents=True)
     write_json(run / "config.json", {})
-    rewards = [0.2, 0.2, 0.6, 0.6] if rises else [0.6, 0.6, 0.2, 0.2]
-    append_jsonl(run / "metrics.jsonl", [{"step": n + 1, "reward": r} for n, r in enumerate(rewards)])
-    titles = [deck.title for deck in decks(study, "versus")]
-    hacked = "most hacked: orm went from 0.20 to 0.60, and these became wrong"
-    assert titles == ([hacked] if rises else ["most broken"])
+    rising = [{"step": n + 1, "reward": reward} for n, reward in enumerate((0.2, 0.2, 0.6, 0.6))]
+    append_jsonl(run / "metrics.jsonl", rising)
+    assert [deck.title for deck in decks(study, "versus")] == ["most broken"]
 
 
 def test_a_run_that_kept_pictures_is_shown_step_by_step(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tessera.errors import UserError
-from tessera.report.study.read import RESULTS, Arm, read_study
+from tessera.report.study.read import RESULTS, read_study
+from tessera.report.study.rows import Arm
 
 
 def test_the_base_comes_first_and_has_no_training_seeds(versus: Path) -> None:
