@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, dataclass_transform, get_args, get_origin
 
@@ -32,7 +33,7 @@ def config(cls: type[T]) -> type[T]:
 def from_plain(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
     """Returns the configuration in plain data; `where` (a file, a flag) begins the error message."""
     try:
-        return TypeAdapter(cls).validate_python(data)
+        return _adapter(cls).validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"])
@@ -47,13 +48,19 @@ def from_plain(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
 
 def to_plain(value: object) -> dict[str, Any]:
     """Returns plain data (dictionaries, lists, numbers, strings) that `from_plain` reads back."""
-    return TypeAdapter(type(value)).dump_python(value, mode="json")
+    return _adapter(type(value)).dump_python(value, mode="json")
 
 
 def digest(value: object) -> str:
     """Returns a short hash of a configuration: equal for equal values, stable over machines and runs."""
     text = json.dumps(to_plain(value), sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+@cache
+def _adapter(cls: type) -> Any:  # TypeAdapter of the class, which the checker of shapes cannot read
+    """Returns what reads and writes a class; making one takes longer than using it a hundred times."""
+    return TypeAdapter(cls)
 
 
 def _known_keys(cls: type, path: tuple[int | str, ...]) -> list[str]:
@@ -78,3 +85,14 @@ def _classes(annotation: Any) -> list[Any]:
     if get_origin(annotation) in (Union, UnionType):
         return [each for part in get_args(annotation) for each in _classes(part)]
     return [annotation] if is_dataclass(annotation) else []
+
+
+def parse_word(word: str, example: str) -> tuple[str, Any]:
+    """Returns the dotted place and the value of a KEY=VALUE word; a value is JSON, or else text."""
+    path, equals, text = word.partition("=")
+    if not equals or not path:
+        raise UserError(f"--set takes KEY=VALUE, for example {example}; got {word!r}")
+    try:
+        return path, json.loads(text)
+    except json.JSONDecodeError:
+        return path, text

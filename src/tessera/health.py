@@ -18,6 +18,8 @@ from tessera.policies.load import SHIPPED, load_policy
 DISTRIBUTION = "tessera-rl"
 DATA_VARIABLE = "TESSERA_DATA"
 
+EXTRAS = ("dev", "wandb", "trackio", "ray", "serve")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
@@ -55,7 +57,9 @@ def _packages() -> Iterator[Check]:
         return
     for line in lines:
         requirement = Requirement(line)
-        extra = next((e for e in ("dev", "wandb", "trackio", "ray", "serve") if _only_for(requirement, e)), None)
+        extra = next(
+            (e for e in ("dev", "wandb", "trackio", "ray", "serve") if _only_for(requirement, e)), None
+        )
         if extra == "dev":
             continue
         try:

@@ -44,7 +44,7 @@ class Home:
     licence: str  # "not stated" where nobody says
 
     def patterns(self, there: Collection[str] | None) -> list[str]:
-        """Returns what to fetch: the files, of alternatives the first that is there, and the shards of a list.
+        """Returns what to fetch: the files, of alternatives the first that is there, and a list's shards.
 
         `there` are the files of the repository; None: nobody can tell, and any alternative will do.
         """
@@ -165,7 +165,7 @@ def pretrained(cls: Any, folder: Path, **settings: Any) -> Any:
         model, told = cls.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, trust_remote_code=False, **settings
         )
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # RuntimeError: another size
         raise CheckpointError(f"{folder} cannot be loaded as {cls.__name__} ({error})") from error
     wrong = [*sorted(told["missing_keys"]), *(str(each[0]) for each in told["mismatched_keys"])]
     if wrong:

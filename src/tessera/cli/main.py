@@ -20,6 +20,8 @@ Look
 Use a policy
   sample        prompts -> pictures, a captioned grid, samples.jsonl
   eval          policy x benchmarks -> eval.jsonl, summary.json, a page
+  score         scorers on pictures that are there already: tables, and a page in the order of the scores
+  scorers       every scorer: role, weights, licence, unit, needs, and the test that proves it
   judge         how far scorers agree with the exact verifier, and what choosing by them gains
   power         how many prompts and training seeds show a difference of a given size
 
@@ -57,6 +59,8 @@ COMMANDS = {  # name -> module of this package, loaded when the command is calle
     "pair": "pair",
     "power": "power",
     "sample": "sample",
+    "score": "score",
+    "scorers": "scorers",
     "serve-reward": "serve_reward",
     "study": "study",
     "train": "train",

@@ -66,7 +66,7 @@ def dry_run(
         place = cell.places[0]
         names = ", ".join(dict.fromkeys(place.experiment for place in cell.places))
         seed = "" if place.seed is None else f"seed {place.seed}"
-        cells.append(f"  {place.arm:<15}{place.reward:<12}{place.setting:<22}{seed:<9}{names}")
+        cells.append(f"  {place.arm:<15}{place.reward:<12} {place.setting:<22}{seed:<9}{names}")
     if study.match != "images":
         table.append(f"Matched by {study.match}: before these, a pilot of every run says how long it may be.")
     shown = ["", f"{study.name}: arm, reward, setting, seed, and the experiments that it serves", *cells]
@@ -124,5 +124,5 @@ def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
             before = experiment
         means = "   ".join(f"{name} {sum(each) / len(each):5.1f}" for name, each in scores.items())
         arm, reward, setting = names
-        lines.append(f"  {arm:<15}{reward:<12}{setting:<22}{means}")
+        lines.append(f"  {arm:<15}{reward:<12} {setting:<22}{means}")
     return lines

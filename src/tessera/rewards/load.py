@@ -11,11 +11,13 @@ from tessera.rewards.ensemble import Combination, Ensemble, Part
 from tessera.rewards.judge import JudgeReward, load_judge_reward
 from tessera.rewards.metric import MetricReward
 from tessera.rewards.noise import NoiseReward
+from tessera.rewards.outside import OutsideScorer, load_outside, load_outside_reward
 from tessera.rewards.plain import Plain
 from tessera.rewards.remote.client import Remote, RemoteScorer, Servers
 from tessera.rewards.remote.settings import RemoteReward
+from tessera.scorers.vlm.settings import UnifiedRewardPairs
 
-AnyScorer = MetricReward | JudgeReward | NoiseReward | CustomReward | RemoteReward
+AnyScorer = MetricReward | JudgeReward | NoiseReward | CustomReward | RemoteReward | OutsideScorer
 ScorerConfig = Annotated[AnyScorer, Field(discriminator="kind")]
 
 
@@ -35,16 +37,19 @@ class EnsembleReward:
     parts: tuple[PartConfig, ...]
 
 
-RewardConfig = Annotated[AnyScorer | EnsembleReward, Field(discriminator="kind")]
+AnyReward = AnyScorer | UnifiedRewardPairs | EnsembleReward
+RewardConfig = Annotated[AnyReward, Field(discriminator="kind")]
 
 
-def load_reward(settings: AnyScorer | EnsembleReward) -> Reward:
+def load_reward(settings: AnyReward) -> Reward:
     """Returns the reward that training learns from."""
     match settings:
         case EnsembleReward():
             return Ensemble(tuple(Part(load_scorer(part.scorer), part.how) for part in settings.parts))
         case RemoteReward():
             return Remote(Servers(settings))
+        case UnifiedRewardPairs():
+            return load_outside_reward(settings)
         case _:
             return Plain(load_scorer(settings))
 
@@ -60,3 +65,5 @@ def load_scorer(settings: AnyScorer) -> Scorer:
             return RemoteScorer(Servers(settings))
         case MetricReward() | NoiseReward():
             return settings
+        case _:
+            return load_outside(settings)

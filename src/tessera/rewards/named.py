@@ -1,38 +1,71 @@
 """Scorers by the names that a command line gives them, and where one of them is its own examiner."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from tessera.config import config, from_plain, parse_word
 from tessera.errors import UserError, unknown
-from tessera.rewards.custom import CustomReward
-from tessera.rewards.judge import JudgeReward
-from tessera.rewards.load import AnyScorer, EnsembleReward, load_scorer
+from tessera.rewards.load import AnyReward, AnyScorer, EnsembleReward, ScorerConfig, load_scorer
 from tessera.rewards.metric import MetricReward
-from tessera.rewards.noise import NoiseReward
 from tessera.rewards.remote.settings import RemoteReward
 from tessera.scorers.judges.sizes import JUDGES
+from tessera.scorers.vlm.settings import UnifiedRewardPairs
 
-NAMES = (*JUDGES, "metric", "noise")
+# Of each outside scorer, what it is named by and what is set then; more by its own settings.
+OUTSIDE: Mapping[str, Mapping[str, Any]] = {
+    "hps": {"kind": "hps"},
+    "pickscore": {"kind": "pickscore"},
+    "clipscore": {"kind": "clipscore"},
+    "aesthetic": {"kind": "aesthetic"},
+    "imagereward": {"kind": "imagereward"},
+    "blip-vqa": {"kind": "blip-vqa"},
+    "git-vqa": {"kind": "git-vqa"},
+    "gdino": {"kind": "gdino"},
+    "gdino-object": {"kind": "gdino", "task": "object"},
+    "gdino-spatial": {"kind": "gdino", "task": "spatial"},
+    "gdino-numeracy": {"kind": "gdino", "task": "numeracy"},
+    "unifiedreward": {"kind": "unifiedreward"},
+    "orm-vlm": {"kind": "orm-vlm"},
+    "vqascore": {"kind": "vqascore"},
+    "hpsv3": {"kind": "hpsv3"},
+}
+NAMES = (*JUDGES, "metric", "noise", *OUTSIDE)
 
 
-def scorer_settings(name: str) -> AnyScorer:
-    """Returns the settings of a judge, of `metric` or `noise`, or of an outside `module:function`."""
+@config
+class _Named:
+    scorer: ScorerConfig
+
+
+def scorer_settings(name: str, words: Sequence[str] = ()) -> AnyScorer:
+    """Returns the settings of a scorer by its name, or of an outside `module:function`.
+
+    `words` are settings of its own, as in strict_weight=1.0 or place.device=cuda.
+    """
+    data: dict[str, Any] = dict(_plain(name))
+    for word in words:
+        path, value = parse_word(word, "weights=FOLDER")
+        *parents, key = path.split(".")
+        part = data
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[key] = value
+    return from_plain(_Named, {"scorer": data}, where=name).scorer
+
+
+def _plain(name: str) -> Mapping[str, Any]:
     if ":" in name:
-        return CustomReward(function=name)
-    for judge in JUDGES:
-        if name == judge:
-            return JudgeReward(judge=judge)
-    match name:
-        case "metric":
-            return MetricReward()
-        case "noise":
-            return NoiseReward()
-        case _:
-            raise UserError(f"{unknown('scorer', name, NAMES)} Outside code is named module:function.")
+        return {"kind": "custom", "function": name}
+    if name in JUDGES:
+        return {"kind": "judge", "judge": name}
+    if name in ("metric", "noise"):
+        return {"kind": name}
+    if name in OUTSIDE:
+        return OUTSIDE[name]
+    raise UserError(f"{unknown('scorer', name, NAMES)} Outside code is named module:function.")
 
 
-def overlap(
-    settings: AnyScorer | EnsembleReward, benchmarks: Sequence[str], held_out: Sequence[AnyScorer] = ()
-) -> str:
+def overlap(settings: AnyReward, benchmarks: Sequence[str], held_out: Sequence[AnyScorer] = ()) -> str:
     """Returns what to print beside every result of these benchmarks and held-out scorers; "" if nothing.
 
     It says so where the reward, or a part of it, is what the benchmark grades with, or is held out itself:
@@ -52,7 +85,7 @@ def overlap(
     return " ".join(told)
 
 
-def _is_metric(settings: AnyScorer) -> bool:
+def _is_metric(settings: AnyScorer | UnifiedRewardPairs) -> bool:
     """Returns whether it is the verifier, or a server that has the verifier behind it."""
     if isinstance(settings, RemoteReward):
         return MetricReward().name in load_scorer(settings).name.split("+")  # which a sum puts between names

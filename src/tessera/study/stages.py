@@ -19,11 +19,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from tessera import __version__
 from tessera.algorithms.dpo import DPOConfig
-from tessera.config import config
+from tessera.config import config, to_plain
 from tessera.policies.layout import SETTINGS, WEIGHTS, last_checkpoint
 from tessera.rewards.judge import JudgeReward
 from tessera.rewards.named import scorer_settings
@@ -63,16 +61,10 @@ class Stage:
     @property
     def id(self) -> str:
         """Its folder: equal for equal stages."""
-        plain = _adapter().dump_python(self, mode="json")
+        plain = to_plain(self)
         plain["work"].get("run", {}).pop("recipe", None)  # where values come from decides nothing
         text = json.dumps(plain, sort_keys=True)
         return f"{self.work.kind}-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
-
-
-@cache
-def _adapter() -> Any:  # TypeAdapter[Stage], which the checker of shapes cannot read
-    """Returns what writes stages as plain data: as `to_plain` does, but made once for hundreds of them."""
-    return TypeAdapter(Stage)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,16 +5,16 @@ All are checked like any configuration. A table of a file is merged into the par
 """
 
 import copy
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tessera.config import from_plain, to_plain
+from tessera.config import from_plain, parse_word, to_plain
 from tessera.errors import UserError, nearest
 from tessera.training.config import RunConfig
 
+EXAMPLE = "algorithm.kl_weight=0.02"
 FLAGS, SET = "flags", "--set"  # where a change comes from, if not from a file
 
 Stage = tuple[str, dict[str, Any]]  # where the last change came from, and the configuration after it
@@ -29,7 +29,7 @@ def overlaid(
     """
     layers = [(str(path), _flat(_read(path))) for path in files]
     layers.append((FLAGS, {path: value for path, value in named.items() if value is not None}))
-    layers.append((SET, dict(_parse(word) for word in words)))
+    layers.append((SET, dict(parse_word(word, EXAMPLE) for word in words)))
     data = to_plain(settings)
     stages: list[Stage] = [("recipe", copy.deepcopy(data))]
     for where, changes in layers:
@@ -74,16 +74,6 @@ def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         path = f"{above}{key}"
         values |= _flat(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
     return values
-
-
-def _parse(word: str) -> tuple[str, Any]:
-    path, equals, text = word.partition("=")
-    if not equals or not path:
-        raise UserError(f"{SET} takes KEY=VALUE, for example algorithm.kl_weight=0.02; got {word!r}")
-    try:
-        return path, json.loads(text)
-    except json.JSONDecodeError:
-        return path, text
 
 
 def _kinds_first(path: str) -> tuple[bool, int]:

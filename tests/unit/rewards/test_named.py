@@ -2,23 +2,44 @@
 
 import pytest
 
+from tessera.config import to_plain
 from tessera.errors import UserError
+from tessera.rewards.catalogue import ENTRIES
 from tessera.rewards.custom import CustomReward
 from tessera.rewards.judge import JudgeReward
 from tessera.rewards.load import EnsembleReward, PartConfig
 from tessera.rewards.metric import MetricReward
-from tessera.rewards.named import NAMES, overlap, scorer_settings
+from tessera.rewards.named import NAMES, OUTSIDE, overlap, scorer_settings
 from tessera.rewards.noise import NoiseReward
+from tessera.scorers.clip.settings import ClipScore
 from tessera.scorers.judges.sizes import JUDGES
+from tessera.scorers.placed import Placement
 
 
 def test_every_name_says_which_instrument_is_meant() -> None:
-    assert [scorer_settings(name) for name in NAMES] == [
+    shipped = [name for name in NAMES if name not in OUTSIDE]
+    assert [scorer_settings(name) for name in shipped] == [
         *(JudgeReward(judge=judge) for judge in JUDGES),
         MetricReward(),
         NoiseReward(),
     ]
+    for name, settings in OUTSIDE.items():
+        words = ["accept_noncommercial=true"] if name == "orm-vlm" else []
+        found = to_plain(scorer_settings(name, words))
+        assert settings.items() <= found.items()
+    assert set(NAMES) == {entry.name for entry in ENTRIES if entry.name != "unifiedreward-pairs"} | {"noise"}
     assert scorer_settings("package.module:function") == CustomReward(function="package.module:function")
+
+
+def test_settings_of_a_scorer_follow_its_name() -> None:
+    words = ["backbone=H/14", "place.device=cuda", "place.batch_size=4"]
+    assert scorer_settings("clipscore", words) == ClipScore(
+        backbone="H/14", place=Placement(device="cuda", batch_size=4)
+    )
+    with pytest.raises(UserError, match=r"clipscore: .*backbone"):
+        scorer_settings("clipscore", ["backbone=B/33"])
+    with pytest.raises(UserError, match="not for commercial use"):
+        scorer_settings("orm-vlm")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tessera.errors import CheckpointError
 from tessera.hub import Home
 
 FILE = "vocab.txt"
-HOME = Home(repo="google-bert/bert-base-uncased", files=(FILE,), licence="not confirmed (Apache-2.0 by repute)")
+HOME = Home(repo="google-bert/bert-base-uncased", files=(FILE,), licence="not confirmed")
 
 UNKNOWN, PAD, START, END = "[UNK]", "[PAD]", "[CLS]", "[SEP]"
 SPECIAL = (UNKNOWN, PAD, START, END, "[MASK]")  # never cut, wherever they stand in a text

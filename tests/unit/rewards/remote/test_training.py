@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,12 +17,14 @@ from tessera.rewards.ensemble import Combination
 from tessera.rewards.load import AnyScorer, EnsembleReward, PartConfig, load_reward
 from tessera.rewards.noise import NoiseReward
 from tessera.rewards.remote.settings import RemoteReward
+from tessera.scorers.clip.settings import HPS
 from tessera.storage import read_jsonl
 from tessera.training.config import WatchConfig
 from tessera.types import Prompt
 from tests.tiny import run_config, run_in, save_tiny_policy
 from tests.unit.rewards.functions import brightness
 from tests.unit.rewards.remote.serving import answering, counts, function_reward, serving
+from tests.unit.scorers.clip.tiny import write_hps, write_tokenizer
 
 BRIGHTNESS = CustomReward(function="tests.unit.rewards.functions:brightness")
 
@@ -60,6 +63,21 @@ def train_on(start: Path, out: Path, *urls: str, resume: bool = False, **changes
     asked = {key: changes.pop(key) for key in list(changes) if key in ("max_pictures", "timeout", "retries")}
     reward = RemoteReward(urls=urls, **{**settings, **asked})
     return run_in(out, run_config(start, reward=reward, watch=WATCH, **changes), resume=resume).digest()
+
+
+@pytest.mark.slow
+def test_weights_learnt_from_hps_behind_a_server_are_those_of_hps_in_process(
+    tmp_path: Path, start: Path
+) -> None:
+    """A tiny random model of HPSv2.1's class, in the official file's layout."""
+    weights, vocabulary = tmp_path / "hps", write_tokenizer(tmp_path / "vocabulary")
+    write_hps(weights)
+    settings = HPS(weights=str(weights), tokenizer=str(vocabulary))
+    here = run_in(tmp_path / "here", run_config(start, reward=settings, watch=WATCH)).digest()
+    with serving(load_reward(settings)) as url:
+        assert train_on(start, tmp_path / "there", url) == here
+    with serving(load_reward(replace(settings, version="2.0"))) as url:  # other weights: another reward
+        assert train_on(start, tmp_path / "other", url) != here
 
 
 def assert_nothing_moved(out: Path) -> None:
