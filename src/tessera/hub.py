@@ -14,8 +14,8 @@ from pickle import UnpicklingError  # noqa: TID251 - what torch.load raises; not
 from typing import Any, TypeVar
 
 import torch
-from huggingface_hub import list_repo_files, snapshot_download
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub import model_info, snapshot_download
+from huggingface_hub.errors import GatedRepoError, HFValidationError, HTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -82,7 +82,7 @@ def locate(home: Home, given: str | None, setting: str) -> Path:
             f"{repo} asks for a login and its terms to be accepted first (`hf auth login`); "
             f"{_where(home, setting)}"
         ) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+    except (LocalEntryNotFoundError, HTTPError, HFValidationError, OSError) as error:
         raise CheckpointError(
             f"{_listed(home.files)} of {repo} is not on this machine and could not be fetched; "
             f"{_where(home, setting)}"
@@ -95,9 +95,10 @@ def locate(home: Home, given: str | None, setting: str) -> Path:
 def _files_of(repo: str) -> list[str] | None:
     """Returns the files of a repository, None where the hub cannot be asked."""
     try:
-        return list_repo_files(repo)
-    except (HfHubHTTPError, HFValidationError, OSError):
+        told = model_info(repo, timeout=10)  # asks once; listing the files would ask for half a minute
+    except (HTTPError, HFValidationError, OSError):
         return None
+    return [each.rfilename for each in told.siblings or ()]
 
 
 def found(home: Home, folder: Path) -> list[Path]:

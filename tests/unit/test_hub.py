@@ -1,6 +1,7 @@
 """Where weights of outside models are found, and that nothing of them is missing or made up."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,19 @@ def test_of_alternatives_one_is_fetched_and_the_shards_of_a_list() -> None:
     sharded = ["config.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors"]
     assert HOME.patterns(sharded) == ["config.json", "model.safetensors.index.json", "*.safetensors"]
     assert HOME.patterns(None) == ["config.json", *SAVED, "*.bin", "*.safetensors"]
+
+
+def test_a_hub_that_nobody_answers_for_is_the_same_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nobody listens there, so this is what a machine without a network, or with a wall, meets."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", "http://127.0.0.1:9")
+    start = time.monotonic()
+    with pytest.raises(CheckpointError, match="is not on this machine and could not be fetched"):
+        locate(HOME, None, "weights")
+    assert time.monotonic() - start < 30
 
 
 def test_a_name_that_is_neither_folder_nor_hub_id_is_refused() -> None:

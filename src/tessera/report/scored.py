@@ -44,12 +44,14 @@ class Ranking:
 def scored_page(folder: Path, rows: Sequence[Mapping[str, Any]], about: Sequence[tuple[str, str]]) -> str:
     """Returns the page as HTML; `rows` are those of scores.jsonl, pictures lie in the folder."""
     names = list(rows[0]["values"]) if rows else []
+    prompts = {row["prompt"] for row in rows}
     return render(
         "scored.html",
         title=f"{len(rows)} pictures, scored",
         rankings=[_ranking(folder, rows, name) for name in names],
         agreement=_agreement(rows, names),
         names=names,
+        prompt=next(iter(prompts)) if len(prompts) == 1 else "",
         compared=min(len(rows), COMPARED),
         about=about,
     )
