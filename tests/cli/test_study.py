@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tessera.cli.study_lines import _table
 from tessera.config import to_plain
 from tests.cli.conftest import Run
 from tests.unit.study.tiny import VERSUS, saved, tiny_study
@@ -84,3 +85,23 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert (outcome.code, message in outcome.err) == (2, True), outcome.err
     assert outcome.err.count("\n") == 1
     assert not Path("o").exists()
+
+
+def test_the_closing_table_has_each_experiment_once() -> None:
+    """Rows come cell by cell, and a cell that serves two experiments has rows in both."""
+    rows = [
+        {
+            **{"experiment": experiment, "arm": arm, "reward": "metric", "setting": "default", "best_of": 1},
+            **{
+                "benchmark": "mosaic-id",
+                "category": "overall",
+                "score": "strict",
+                "mean": 0.5,
+                "chooser": None,
+            },
+        }
+        for arm in ("grpo", "dpo")
+        for experiment in ("first", "second")
+    ]
+    lines = [line.split()[0] for line in _table(rows) if line]
+    assert lines == ["first:", "grpo", "dpo", "second:", "grpo", "dpo"]

@@ -118,7 +118,10 @@ def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
             key = (row["experiment"], row["arm"], reward, setting)
             grouped.setdefault(key, {}).setdefault(row["benchmark"], []).append(100 * row["mean"])
     lines, before = [], ""
-    for (experiment, *names), scores in grouped.items():
+    experiments = list(dict.fromkeys(key[0] for key in grouped))  # a cell of several stands in each
+    for (experiment, *names), scores in sorted(
+        grouped.items(), key=lambda each: experiments.index(each[0][0])
+    ):
         if experiment != before:
             lines += [*([""] if before else []), f"{experiment}: strict, percent; mean over seeds"]
             before = experiment
