@@ -23,6 +23,7 @@ Use a policy
   score         scorers on pictures that are there already: tables, and a page in the order of the scores
   scorers       every scorer: role, weights, licence, unit, needs, and the test that proves it
   judge         how far scorers agree with the exact verifier, and what choosing by them gains
+  regrade geneval  GenEval's verdicts on saved detections, at other thresholds, without a model
   power         how many prompts and training seeds show a difference of a given size
 
 Train one
@@ -58,6 +59,7 @@ COMMANDS = {  # name -> module of this package, loaded when the command is calle
     "judge": "judge",
     "pair": "pair",
     "power": "power",
+    "regrade geneval": "regrade_geneval",
     "sample": "sample",
     "score": "score",
     "scorers": "scorers",
@@ -82,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # two of them are up to fifty times slower than one. Read when torch loads, hence set here.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        name = " ".join(words[:2]) if words[0] == "world" else words[0]
+        name = " ".join(words[:2]) if words[0] in ("regrade", "world") else words[0]
         if name not in COMMANDS:
             raise UserError(f"{unknown('command', name, COMMANDS)} See tessera --help.")
         return import_module(f"tessera.cli.{COMMANDS[name]}").run(words[len(name.split()) :])
