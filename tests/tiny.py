@@ -21,7 +21,7 @@ from tessera.training.loop import train
 from tessera.training.run import open_run
 from tessera.types import silent
 from tessera.world.prompts import PromptSource, prompt_at
-from tests.contracts.test_policies import tiny_mosaic
+from tests.contracts.policies import tiny_mosaic
 
 
 def context(

@@ -19,7 +19,7 @@ from tessera.report.film import read_film
 from tessera.report.run_files import read_run
 from tests.architecture.source_tree import REPO
 from tests.cli.conftest import Run
-from tests.contracts.test_policies import tiny_mosaic
+from tests.contracts.policies import tiny_mosaic
 from tests.tiny import save_tiny_policy
 
 GRPO = ("algorithm.prompts_per_step=2", "algorithm.group=4")

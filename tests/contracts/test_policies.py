@@ -1,17 +1,7 @@
 """The contract of `tessera.protocols.Policy`: what sampler, trainer and benchmarks take for granted.
 
-To hold another policy to it, add one line to CASES. A case builds a policy with the same weights at every
-call, small enough that a picture takes milliseconds, and random enough that no two prompts agree.
-
-Axes as in `tessera.types`: B rows, T image tokens, V codebook, D features.
+The policies are in `policies.py`, what is asked of their weights in `test_policy_weights.py`.
 """
-
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,127 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from tessera.errors import PromptError
-from tessera.policies.load import load_policy
-from tessera.policies.lora import LoRAConfig, LoRAPolicy
-from tessera.policies.mosaic.config import MosaicConfig, TokenizerConfig, TransformerConfig
-from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.protocols import Policy
-from tessera.sampling.cache import StaticCache
 from tessera.sampling.decode import decode_rows, prefill_rows, replay_logp
 from tessera.sampling.sampler import Request, requests, sample
 from tessera.tensors import Rollouts, TextBatch
 from tessera.types import View
-from tessera.world.grammar import vocabulary
+from tests.contracts.policies import Case, random_tokens
 
-REPO = Path(__file__).parents[2]
 TOLERANCE = 1e-5
-
-
-@dataclass(frozen=True)
-class Case:
-    """A policy to be held to the contract, and what it can and cannot read."""
-
-    build: Callable[[], Policy]
-    prompts: tuple[str, ...]  # three or more, of different lengths
-    unreadable: str
-    frozen: str = ""  # beginning of the names of weights that are taken to stay, and hashed once
-
-
-def tiny_mosaic() -> MosaicPolicy:
-    """Returns the embedded policy at tiny size; `reset` would leave it blind to its input."""
-    policy = MosaicPolicy(
-        MosaicConfig(
-            tokenizer=TokenizerConfig(
-                codebook=64, code_dim=4, encoder_width=16, width=16, blocks=1, decoder_width=16
-            ),
-            transformer=TransformerConfig(width=32, layers=2, heads=2, mlp_width=64),
-            words=vocabulary(),
-        )
-    )
-    generator = torch.Generator().manual_seed(11)
-    with torch.no_grad():
-        for name, parameter in policy.named_parameters():
-            parameter.normal_(generator=generator)
-            if parameter.ndim < 2 and "norm" in name:
-                parameter.mul_(0.1).add_(1)
-            elif parameter.ndim >= 2 and "embedding" not in name and name != "tokenizer.codebook":
-                parameter.mul_(parameter[0].numel() ** -0.5)
-    return policy
-
-
-def tiny_lora() -> LoRAPolicy:
-    """Returns the tiny policy with an adapter that has been trained, as its B is not 0."""
-    policy = LoRAPolicy(tiny_mosaic(), LoRAConfig(rank=4), seed=3)
-    generator = torch.Generator().manual_seed(12)
-    with torch.no_grad():
-        for name, parameter in policy.trainable():
-            if ".lora_B." in name:
-                parameter.normal_(std=0.05, generator=generator)
-    return policy
-
-
-CASES = {
-    "mosaic": Case(
-        build=lambda: load_policy("mosaic"),
-        prompts=("a star", "a photo of two red circles", "a large blue heart drawn on paper"),
-        unreadable="a photo of a red circel",
-    ),
-    "mosaic-tiny": Case(
-        build=tiny_mosaic,
-        prompts=(
-            "a star",
-            "a photo of two red circles",
-            "on a white page there is a small striped blue heart on the left of a large yellow ring",
-        ),
-        unreadable="a photo of a red circel",
-    ),
-    "mosaic-lora": Case(
-        build=tiny_lora,
-        prompts=("a star", "a photo of two red circles", "a large blue heart drawn on paper"),
-        unreadable="a photo of a red circel",
-        frozen="base.",
-    ),
-}
-
-VIEWS = {
-    "conditional": View(),
-    "guided": View(guidance=3.0),
-    "temperature": View(temperature=0.7),
-    "top-k": View(top_k=5),
-    "top-p": View(top_p=0.9),
-    "all": View(guidance=3.0, temperature=0.7, top_k=5, top_p=0.9),
-}
-
-
-@pytest.fixture(params=CASES)
-def case_name(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture
-def case(case_name: str) -> Case:
-    return CASES[case_name]
-
-
-@pytest.fixture
-def policy(case: Case) -> Policy:
-    return case.build()
-
-
-@pytest.fixture(params=VIEWS)
-def view(request: pytest.FixtureRequest) -> View:
-    return VIEWS[request.param]
-
-
-def _random_tokens(policy: Policy, rows: int) -> Tensor:
-    generator = torch.Generator().manual_seed(5)
-    return torch.randint(policy.spec.codebook, (rows, policy.spec.tokens), generator=generator)
-
-
-def _whole(policy: Policy) -> nn.Module:
-    """Returns the policy as the module that holds all of its weights, frozen ones too."""
-    assert isinstance(policy, nn.Module)
-    return policy
 
 
 def _by_request(rollouts: Rollouts) -> dict[tuple[str, int], tuple[list[int], Tensor]]:
@@ -159,7 +36,7 @@ def test_the_spec_agrees_with_itself_and_with_what_the_methods_return(policy: Po
     assert text.ids.shape == text.mask.shape
     assert text.mask.dtype == torch.bool
     assert text.ids.shape[1] + 1 <= spec.prefix
-    tokens_BT = _random_tokens(policy, len(text))
+    tokens_BT = random_tokens(policy, len(text))
     with torch.no_grad():
         features_BTD = policy.features(text, tokens_BT)
         assert features_BTD.shape[:2] == (len(text), spec.tokens)
@@ -171,7 +48,7 @@ def test_the_spec_agrees_with_itself_and_with_what_the_methods_return(policy: Po
 
 def test_pictures_are_bytes_and_codes_are_of_the_codebook(policy: Policy) -> None:
     spec = policy.spec
-    images_BHWC = policy.decode(_random_tokens(policy, 3))
+    images_BHWC = policy.decode(random_tokens(policy, 3))
     assert images_BHWC.dtype == np.uint8
     assert images_BHWC.shape == (3, *spec.image_size, 3)
     tokens_BT = policy.encode(images_BHWC)
@@ -183,7 +60,7 @@ def test_pictures_are_bytes_and_codes_are_of_the_codebook(policy: Policy) -> Non
 
 def test_pictures_do_not_depend_on_their_neighbours(policy: Policy) -> None:
     """Up to one level: a convolution may round otherwise in another batch."""
-    tokens_BT = _random_tokens(policy, 4)
+    tokens_BT = random_tokens(policy, 4)
     together = policy.decode(tokens_BT).astype(int)
     for row in range(4):
         assert np.abs(policy.decode(tokens_BT[row : row + 1])[0].astype(int) - together[row]).max() <= 1
@@ -206,7 +83,7 @@ def test_a_prompt_longer_than_the_window_is_refused_not_cut(policy: Policy, case
 
 def test_the_null_prompt_is_the_same_for_all_prompts(policy: Policy, case: Case) -> None:
     null = policy.null_like(policy.tokenize(case.prompts))
-    tokens_BT = _random_tokens(policy, 1).expand(len(null), -1)
+    tokens_BT = random_tokens(policy, 1).expand(len(null), -1)
     with torch.no_grad():
         features_BTD = policy.features(null, tokens_BT)
     assert len(null) == len(case.prompts)
@@ -218,7 +95,7 @@ def test_every_prompt_and_the_null_prompt_predict_something_else(policy: Policy,
     text = policy.tokenize(case.prompts)
     first = torch.zeros(1, dtype=torch.long)
     text = text.cat(policy.null_like(text.rows(first)))
-    tokens_BT = _random_tokens(policy, 1).expand(len(text), -1)
+    tokens_BT = random_tokens(policy, 1).expand(len(text), -1)
     with torch.no_grad():
         logp_BTV = policy.head(policy.features(text, tokens_BT)).log_softmax(-1)
     for i in range(len(text)):
@@ -227,7 +104,7 @@ def test_every_prompt_and_the_null_prompt_predict_something_else(policy: Policy,
 
 
 def test_a_prompt_does_not_depend_on_the_length_of_the_others(policy: Policy, case: Case) -> None:
-    tokens_BT = _random_tokens(policy, len(case.prompts))
+    tokens_BT = random_tokens(policy, len(case.prompts))
     with torch.no_grad():
         together = policy.features(policy.tokenize(case.prompts), tokens_BT)
         for row, prompt in enumerate(case.prompts):
@@ -246,7 +123,7 @@ def test_cached_steps_give_the_logits_of_teacher_forcing_at_every_position(
     assert isinstance(policy, nn.Module)
     policy.to(dtype)
     text, spec = policy.tokenize(case.prompts), policy.spec
-    tokens_BT = _random_tokens(policy, len(text))
+    tokens_BT = random_tokens(policy, len(text))
     with torch.no_grad():
         expected_BTV = policy.head(policy.features(text, tokens_BT))
         tolerance *= max(1.0, float(expected_BTV.abs().max()))
@@ -262,7 +139,7 @@ def test_cached_steps_give_the_logits_of_teacher_forcing_at_every_position(
 
 def test_a_token_changes_what_comes_after_it_and_nothing_before(policy: Policy, case: Case) -> None:
     text = policy.tokenize(case.prompts[:1])
-    tokens_BT = _random_tokens(policy, 1)
+    tokens_BT = random_tokens(policy, 1)
     at = policy.spec.tokens // 2
     other_BT = tokens_BT.clone()
     other_BT[:, at] = (other_BT[:, at] + 1) % policy.spec.codebook
@@ -276,7 +153,7 @@ def test_rows_of_a_cache_can_be_fanned_out_in_any_order(policy: Policy, case: Ca
     """Each distinct prompt is read once, then copied to the rows that want it."""
     text = policy.tokenize(case.prompts)
     rows_B = torch.tensor([2, 0, 2, 1, 0])
-    tokens_B = _random_tokens(policy, 5)[:, 0]
+    tokens_B = random_tokens(policy, 5)[:, 0]
     with torch.no_grad():
         cache, first_BD = prefill_rows(policy, text, rows_B, View())
         second_BD = policy.step(tokens_B, 0, cache)
@@ -289,7 +166,7 @@ def test_rows_of_a_cache_can_be_fanned_out_in_any_order(policy: Policy, case: Ca
 def test_the_head_is_affine(policy: Policy, case: Case) -> None:
     """Guidance mixes features before the head on the strength of this."""
     with torch.no_grad():
-        features_BTD = policy.features(policy.tokenize(case.prompts[:2]), _random_tokens(policy, 2))
+        features_BTD = policy.features(policy.tokenize(case.prompts[:2]), random_tokens(policy, 2))
         a, b = features_BTD
         mixed = policy.head(b + 3.0 * (a - b))
         by_hand = policy.head(b) + 3.0 * (policy.head(a) - policy.head(b))
@@ -347,7 +224,7 @@ def test_guidance_of_zero_is_the_null_prompt(policy: Policy, case: Case) -> None
 
 def test_guidance_mixes_logits_by_hand(policy: Policy, case: Case) -> None:
     text = policy.tokenize(case.prompts)
-    tokens_BT = _random_tokens(policy, len(text))
+    tokens_BT = random_tokens(policy, len(text))
     with torch.no_grad():
         conditional = policy.head(policy.features(text, tokens_BT))
         null = policy.head(policy.features(policy.null_like(text), tokens_BT))
@@ -430,138 +307,11 @@ def test_sampling_leaves_the_global_generators_alone(policy: Policy, case: Case)
     assert str(np.random.get_state()) == before[1]
 
 
-# --- weights ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("guided", [False, True])
-def test_gradients_reach_every_trainable_parameter_and_nothing_else(
-    policy: Policy, case: Case, guided: bool
-) -> None:
-    view = View(guidance=3.0, temperature=0.7) if guided else View()
-    tokens_BT = _random_tokens(policy, len(case.prompts))
-    replay_logp(policy, policy.tokenize(case.prompts), tokens_BT, view).square().sum().backward()
-    trainable = dict(policy.trainable())
-    assert trainable
-    for name, parameter in trainable.items():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.abs().max() > 0, name
-    inside = {id(parameter) for parameter in trainable.values()}
-    for name, parameter in _whole(policy).named_parameters():
-        if id(parameter) not in inside:
-            assert parameter.grad is None, name
-            assert not parameter.requires_grad, name
-
-
-@pytest.mark.parametrize("autocast", [False, True])
-def test_recomputing_changes_neither_values_nor_gradients(policy: Policy, case: Case, autocast: bool) -> None:
-    text, tokens_BT = policy.tokenize(case.prompts), _random_tokens(policy, len(case.prompts))
-    results = []
-    for on in (False, True):
-        policy.recompute(on)
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            logp_BT = replay_logp(policy, text, tokens_BT, View(guidance=3.0))
-        logp_BT.square().sum().backward()
-        gradients = {}
-        for name, parameter in policy.trainable():
-            gradients[name], parameter.grad = parameter.grad, None
-        results.append((logp_BT.detach(), gradients))
-    policy.recompute(False)
-    (values, gradients), (values_again, gradients_again) = results
-    assert torch.equal(values, values_again)
-    for name, gradient in gradients.items():
-        assert torch.equal(gradient, gradients_again[name]), name
-
-
-def test_recomputing_keeps_less_for_backward(policy: Policy, case: Case) -> None:
-    """Counted by storage, of what autograd holds when the forward pass is over."""
-    text, tokens_BT = policy.tokenize(case.prompts), _random_tokens(policy, len(case.prompts))
-    weights = {parameter.untyped_storage().data_ptr() for parameter in _whole(policy).parameters()}
-    kept = []
-    for on in (False, True):
-        policy.recompute(on)
-        held: dict[int, Tensor] = {}
-
-        def note(tensor: Tensor, held: dict[int, Tensor] = held) -> Tensor:
-            held[tensor.untyped_storage().data_ptr()] = tensor
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            features_BTD = policy.features(text, tokens_BT)
-        kept.append(sum(t.untyped_storage().nbytes() for p, t in held.items() if p not in weights))
-        del features_BTD
-    assert kept[1] < kept[0] / 2
-
-
-def test_the_footprint_agrees_with_the_cache_and_the_weights(policy: Policy) -> None:
-    sizes = policy.footprint
-    assert sizes.parameters == sum(parameter.numel() for parameter in _whole(policy).parameters())
-    cache = policy.new_cache(2, 3)
-    assert isinstance(cache, StaticCache)
-    for half in (cache.keys, cache.values):
-        assert half.nbytes == sizes.layers * 2 * 3 * sizes.cache_width * sizes.weight_bytes
-    with torch.no_grad():
-        features_BTD = policy.features(policy.tokenize(["a star"]), _random_tokens(policy, 1))
-    assert features_BTD.shape[-1] == sizes.width
-
-
-def test_names_of_trainable_parameters_are_distinct_and_stable(policy: Policy) -> None:
-    names = [name for name, _ in policy.trainable()]
-    assert len(set(names)) == len(names)
-    assert names == [name for name, _ in policy.trainable()]
-
-
-def test_sampling_changes_neither_the_weights_nor_their_gradients(policy: Policy, case: Case) -> None:
-    weights = dict(_whole(policy).named_parameters())
-    wanted_before = {name: parameter.requires_grad for name, parameter in weights.items()}
-    digest = policy.digest()
-    drawn = sample(policy, requests(case.prompts, 1), View(guidance=3.0), seed=13)
-    policy.encode(policy.decode(drawn.tokens))
-    assert not drawn.logp.requires_grad
-    assert {name: parameter.requires_grad for name, parameter in weights.items()} == wanted_before
-    assert all(parameter.grad is None for parameter in weights.values())
-    assert policy.digest() == digest
-    assert torch.is_grad_enabled()
-
-
-def _elements(policy: Policy, case: Case) -> Iterator[tuple[str, Tensor]]:
-    """Yields the first element of every weight, frozen ones too, where the policy does not say they stay."""
-    trained = {id(parameter) for _, parameter in policy.trainable()}
-    for name, parameter in _whole(policy).named_parameters():
-        if id(parameter) in trained or not (case.frozen and name.startswith(case.frozen)):
-            yield name, parameter.data.view(-1)[:1]
-
-
-def test_the_digest_changes_with_any_weight_and_comes_back_with_it(policy: Policy, case: Case) -> None:
-    digest = policy.digest()
-    assert digest == policy.digest() == case.build().digest()
-    for name, element in _elements(policy, case):
-        before = element.clone()
-        element += 1e-3 * (1 + before.abs())
-        assert policy.digest() != digest, name
-        element.copy_(before)
-    assert policy.digest() == digest
-
-
-def test_the_digest_is_the_same_in_another_process(policy: Policy, case_name: str) -> None:
-    """With another hash seed, so that nothing hangs on the order of a set."""
-    code = f"from tests.contracts.test_policies import CASES; print(CASES[{case_name!r}].build().digest())"
-    output = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=REPO,
-        env={**os.environ, "PYTHONPATH": f"{REPO / 'src'}{os.pathsep}{REPO}", "PYTHONHASHSEED": "7"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert output.strip() == policy.digest()
-
-
 def test_text_batches_are_picked_and_joined_by_row(policy: Policy, case: Case) -> None:
     text = policy.tokenize(case.prompts)
     picked: TextBatch = text.rows(torch.tensor([2, 0])).cat(text)
     expected = [case.prompts[2], case.prompts[0], *case.prompts]
-    tokens_BT = _random_tokens(policy, len(expected))
+    tokens_BT = random_tokens(policy, len(expected))
     with torch.no_grad():
         assert torch.allclose(
             policy.features(picked, tokens_BT),

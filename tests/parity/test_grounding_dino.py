@@ -26,8 +26,8 @@ from tessera.scorers.detection.grounding_dino import (
 )
 from tessera.scorers.pictures import IMAGENET_MEAN, IMAGENET_STD, normalised
 from tessera.scorers.placed import Placement
+from tests.outside import example_pictures
 from tests.unit.scorers.detection import tiny
-from tests.unit.scorers.detection.outside import outside
 
 CPU = Placement(device="cpu")
 
@@ -68,9 +68,7 @@ def test_the_picture_is_prepared_as_transformers_does(size: tuple[int, int]) -> 
 
 
 def test_real_pictures_are_prepared_as_transformers_does() -> None:
-    paths = sorted(outside("imagereward/assets/images").glob("*.webp"))
-    assert paths
-    for path in paths:
+    for path in example_pictures():
         check_against_the_processor(Image.open(path).convert("RGB"))
 
 

@@ -13,7 +13,7 @@ from tessera.policies.reference import move
 from tessera.protocols import Policy
 from tessera.sampling.decode import replay_distribution, replay_logp
 from tessera.types import View
-from tests.contracts.test_policies import tiny_lora, tiny_mosaic
+from tests.contracts.policies import tiny_lora, tiny_mosaic
 
 VIEW = View(guidance=2.0)
 PROMPTS = ("a star", "a photo of two red circles")

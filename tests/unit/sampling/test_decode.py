@@ -8,7 +8,7 @@ from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.sampling import decode
 from tessera.sampling.decode import replay_logp, replay_logp_entropy
 from tessera.types import View
-from tests.contracts.test_policies import tiny_mosaic
+from tests.contracts.policies import tiny_mosaic
 
 ROWS = 3
 VIEWS = [View(), View(guidance=2.0), View(guidance=1.5, temperature=0.7)]

@@ -19,7 +19,7 @@ from tessera.training.checkpoint import (
     save_checkpoint,
 )
 from tessera.training.distributed import Alone
-from tests.contracts.test_policies import tiny_mosaic
+from tests.contracts.policies import tiny_mosaic
 
 STATE = RunState(step=3, images=192, seconds=1.5, reference_digest="ref", config_digest="cfg")
 

@@ -12,7 +12,7 @@ from tessera.errors import UserError
 from tessera.training.distributed import Alone, share_of
 from tessera.training.distributed_processes import Together, open_team
 from tessera.training.distributed_weights import Shards
-from tests.contracts.test_policies import tiny_mosaic
+from tests.contracts.policies import tiny_mosaic
 
 TORCHRUN = {
     "RANK": "0",

@@ -16,7 +16,7 @@ from tessera.training.config import RunConfig
 from tessera.training.distributed import Alone
 from tessera.training.memory import GB, Load, estimate, largest_rows, load_of, plan_rows
 from tessera.types import Footprint, PolicySpec, View
-from tests.contracts.test_policies import tiny_lora, tiny_mosaic
+from tests.contracts.policies import tiny_lora, tiny_mosaic
 from tests.performance.memory import SETTINGS, measured_apart
 from tests.tiny import run_config, run_in, save_tiny_policy
 

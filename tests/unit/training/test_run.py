@@ -21,7 +21,7 @@ from tessera.rewards.custom import CustomReward
 from tessera.rewards.metric import MetricReward
 from tessera.storage import read_jsonl
 from tessera.training.config import OptimizerConfig
-from tests.contracts.test_policies import tiny_mosaic
+from tests.contracts.policies import tiny_mosaic
 from tests.tiny import run_config, run_in, save_tiny_policy
 
 

@@ -24,7 +24,7 @@ from tessera.training.metrics import GRADES, PICTURES
 from tessera.training.run import open_run
 from tessera.training.watch import FILM_PROMPTS, FILM_SAMPLES, Watch
 from tessera.types import Prompt
-from tests.contracts.test_policies import tiny_mosaic
+from tests.contracts.policies import tiny_mosaic
 from tests.tiny import run_config, run_in, save_tiny_policy
 
 NAMES = ("mosaic-id", "mosaic-ood")

@@ -1,8 +1,6 @@
 """GenEval's rules: by hand, and against the published tool's own verdicts where they are at hand."""
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +9,7 @@ from tessera.benchmarks.geneval.regrade import regraded, summarised
 from tessera.benchmarks.geneval.rules import geneval
 from tessera.errors import UserError
 from tessera.scorers.detection.geneval import Seen
-from tests.architecture.source_tree import REPO
-
-DATA = Path(os.environ.get("TESSERA_DATA", REPO.parent / "shared" / "data"))
-VECTORS = DATA / "fixtures" / "geneval_evaluate.json"
-PROMPTS = DATA / "geneval" / "evaluation_metadata.jsonl"
+from tests.outside import outside
 
 
 def seen(left: float, *, colour: str = "", score: float = 0.8) -> Seen:
@@ -64,17 +58,16 @@ def test_every_object_stands_so_to_every_target() -> None:
     assert geneval(asked, {"dog": [seen(0.0)]}).soft == 0
 
 
-@pytest.mark.skipif(not VECTORS.is_file(), reason="needs the vectors of the data directory: set TESSERA_DATA")
 def test_all_verdicts_and_reasons_are_those_of_the_published_tool() -> None:
-    vectors = json.loads(VECTORS.read_text())
+    vectors = json.loads(outside("fixtures/geneval_evaluate.json").read_text())
     rows = regraded([{"metadata": v["metadata"], "detected": v["detected"]} for v in vectors], "vectors")
     assert [(r["correct"], r["reason"]) for r in rows] == [(v["correct"], v["reason"]) for v in vectors]
     assert len(rows) == 200
 
 
-@pytest.mark.skipif(not PROMPTS.is_file(), reason="needs GenEval's prompts: set TESSERA_DATA")
 def test_the_official_prompts_have_the_official_counts() -> None:
-    lines = [json.loads(line) for line in PROMPTS.read_text().splitlines()]
+    listed = outside("geneval/evaluation_metadata.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in listed]
     rows = [{"metadata": line, "detected": {}} for line in lines for _ in range(4)]
     summary = summarised(regraded(rows, "official"))
     assert (summary["images"], summary["prompts"], summary["overall"]) == (2212, 553, 0)

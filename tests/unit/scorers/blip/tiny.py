@@ -1,15 +1,14 @@
 """Tiny checkpoints, words and pictures for the tests of BLIP's and GIT's scorers; nothing is downloaded."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.outside import example_pictures
 from tests.unit.scorers.blip.reference import Sizes, State
 
 REPO = Path(__file__).parents[4]
@@ -59,9 +58,4 @@ def pictures(count: int, height: int = 30, width: int = 37) -> NDArray[np.uint8]
 
 def real_pictures() -> list[Image.Image]:
     """Returns the four pictures of ImageReward's README; skips where the data directory is not there."""
-    given = os.environ.get("TESSERA_DATA")
-    folder = Path(given) if given else REPO.parent / "shared" / "data"
-    images = sorted((folder / "imagereward" / "assets" / "images").glob("*.webp"))
-    if not images:
-        pytest.skip("no pictures of ImageReward's README: name their directory by TESSERA_DATA")
-    return [Image.open(path).convert("RGB") for path in images]
+    return [Image.open(path).convert("RGB") for path in example_pictures()]

@@ -1,13 +1,11 @@
 """The CLIP scorers at tiny size: folders as published, random weights, a vocabulary of a few words."""
 
 import json
-import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,6 +16,7 @@ from transformers import CLIPConfig, CLIPModel
 from tessera.scorers.clip.settings import HPS, Aesthetic, ClipScore, PickScore
 from tessera.scorers.placed import Placement
 from tessera.types import Prompt
+from tests.outside import example_pictures
 from tests.unit.scorers.clip import reference
 
 REPO = Path(__file__).parents[4]
@@ -50,13 +49,7 @@ def pictures(count: int, height: int = 60, width: int = 44) -> NDArray[np.uint8]
 
 def real_pictures() -> list[NDArray[np.uint8]]:
     """Returns ImageReward's four example pictures; skips the test where the data directory has none."""
-    data = Path(os.environ.get("TESSERA_DATA", REPO.parent / "shared" / "data"))
-    paths = sorted((data / "imagereward" / "assets" / "images").glob("*.webp"))
-    if not paths:
-        pytest.skip(
-            "needs ImageReward's example pictures: set TESSERA_DATA to a folder that holds imagereward"
-        )
-    return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    return [np.asarray(Image.open(path).convert("RGB")) for path in example_pictures()]
 
 
 def write_tokenizer(folder: Path) -> Path:

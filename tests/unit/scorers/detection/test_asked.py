@@ -8,7 +8,8 @@ import pytest
 
 from tessera.scorers.detection.asked import RELATIONS, Numeracy, Objects, Spatial, Task, asked
 from tessera.types import Prompt
-from tests.unit.scorers.detection.outside import lines, outside
+from tests.outside import outside
+from tests.unit.scorers.detection.golden import lines
 
 
 def prompt(text: str = "something else", **metadata: Any) -> Prompt:

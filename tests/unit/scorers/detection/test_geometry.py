@@ -16,7 +16,7 @@ from tessera.scorers.detection.geometry import (
     relative_position,
     without_duplicates,
 )
-from tests.unit.scorers.detection.outside import fixture
+from tests.unit.scorers.detection.golden import fixture
 
 
 def box(*corners: float) -> Float[ndarray, " 4"]:

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLFo
 
 from tessera.scorers.placed import Placement
 from tessera.scorers.vlm import questions
-from tests.unit.scorers.vlm.data import data_directory
+from tests.outside import example_pictures
 
 CPU = Placement(device="cpu")
 
@@ -158,5 +158,4 @@ def pictures(count: int, height: int = 64, width: int = 92) -> NDArray[np.uint8]
 
 def real_pictures() -> list[NDArray[np.uint8]]:
     """Returns the example pictures of ImageReward; skips where the data directory is not there."""
-    folder = data_directory() / "imagereward" / "assets" / "images"
-    return [np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.glob("*.webp"))]
+    return [np.asarray(Image.open(path).convert("RGB")) for path in example_pictures()]
