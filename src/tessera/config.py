@@ -8,11 +8,14 @@ An unknown key, a missing one or a value of the wrong type is a `UserError` that
 misspelt key, the nearest one. No torch here.
 """
 
+import copy
 import hashlib
 import json
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, dataclass_transform, get_args, get_origin
 
@@ -96,3 +99,28 @@ def parse_word(word: str, example: str) -> tuple[str, Any]:
         return path, json.loads(text)
     except json.JSONDecodeError:
         return path, text
+
+
+def merged(data: Mapping[str, Any], words: Sequence[str], example: str) -> dict[str, Any]:
+    """Returns plain data with the values of KEY=VALUE words at their dotted places."""
+    whole = copy.deepcopy(dict(data))
+    for word in words:
+        path, value = parse_word(word, example)
+        *parents, key = path.split(".")
+        part = whole
+        for parent in parents:
+            part = part.setdefault(parent, {})
+            if not isinstance(part, dict):
+                raise UserError(f"--set {word}: {parent!r} is a value and has no parts")
+        part[key] = value
+    return whole
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Returns the tables of a file that --config names."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--config {path}: {error.strerror or error}. It takes TOML files") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no TOML: {error}. Text stands in quotes, lists in brackets") from error

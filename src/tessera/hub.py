@@ -124,10 +124,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} holds more than weights, and is not read: it could run code. Save its state_dict alone"
         ) from error
-    return tensors_of(loaded, path)
+    return _tensors_of(loaded, path)
 
 
-def tensors_of(loaded: object, path: Path) -> dict[str, Tensor]:
+def _tensors_of(loaded: object, path: Path) -> dict[str, Tensor]:
     """Returns the tensors of a loaded torch file, which may keep them under `state_dict` or `model`."""
     for key in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):

@@ -19,7 +19,7 @@ class Flags:
     """Score pictures that are there already: scores.csv, scores.jsonl, and a page sorted by score.
 
     `tessera scorers` lists what can score. Settings of a scorer follow its name.
-    Example: tessera score --scorer clipscore aesthetic --images pictures --prompts prompts.txt --out runs/s
+    Example: tessera score --scorer clipscore aesthetic --images pictures --prompts p.jsonl --out runs/scores
     """
 
     images: Path

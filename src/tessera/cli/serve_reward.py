@@ -1,12 +1,11 @@
 """`tessera serve-reward`: a scorer or a reward behind HTTP, until it is stopped."""
 
 import json
-import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tessera.cli.common import parse_flags, positive
 from tessera.errors import UserError
@@ -15,6 +14,7 @@ from tessera.rewards.remote.limits import Limits
 if TYPE_CHECKING:
     from tessera.protocols import Reward
 
+EXAMPLE = "strict_weight=1.0"
 SERVED = ("starlette", "uvicorn")  # the modules of the extra `serve`
 
 
@@ -90,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def reward_of(flags: Flags) -> "Reward":
     """Returns the reward that the flags name."""
-    from tessera.config import config, from_plain, to_plain
+    from tessera.config import config, from_plain, merged, read_toml
     from tessera.rewards.load import RewardConfig, load_reward
     from tessera.rewards.named import scorer_settings
 
@@ -100,36 +100,10 @@ def reward_of(flags: Flags) -> "Reward":
 
     if (flags.scorer is None) is (flags.config is None):
         raise UserError("name what to serve: --scorer NAME, or --config FILE with a table [reward]; not both")
-    if flags.config is not None:
-        data, where = table_of(flags.config), str(flags.config)
-    else:
-        data, where = to_plain(scorer_settings(flags.scorer or "")), "--set"
-    return load_reward(from_plain(Served, {"reward": {**data, **words(flags.set)}}, where=where).reward)
-
-
-def table_of(path: Path) -> dict[str, Any]:
-    """Returns the table [reward] of a TOML file."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"--config {path}: {error.strerror or error}. It takes a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no TOML: {error}. Text stands in quotes, lists in brackets") from error
-    table = data.get("reward")
+    if flags.config is None:
+        return load_reward(scorer_settings(flags.scorer or "", flags.set))
+    table = read_toml(flags.config).get("reward")
     if not isinstance(table, dict):
-        raise UserError(f"{path} has no table [reward], which says what to serve")
-    return table
-
-
-def words(settings: Sequence[str]) -> dict[str, Any]:
-    """Returns KEY=VALUE words as plain data; a value is JSON, or else text."""
-    data: dict[str, Any] = {}
-    for word in settings:
-        key, equals, text = word.partition("=")
-        if not equals or not key:
-            raise UserError(f"--set takes KEY=VALUE, for example strict_weight=1.0; got {word!r}")
-        try:
-            data[key] = json.loads(text)
-        except json.JSONDecodeError:
-            data[key] = text
-    return data
+        raise UserError(f"{flags.config} has no table [reward], which says what to serve")
+    data = merged(table, flags.set, EXAMPLE)
+    return load_reward(from_plain(Served, {"reward": data}, where=str(flags.config)).reward)

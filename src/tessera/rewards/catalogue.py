@@ -3,13 +3,12 @@
 from tessera.scorers.blip.load import ENTRIES as BLIP
 from tessera.scorers.clip.load import ENTRIES as CLIP
 from tessera.scorers.detection.load import ENTRIES as DETECTION
-from tessera.scorers.entry import Entry, Role
+from tessera.scorers.entry import Entry
 from tessera.scorers.git.load import ENTRIES as GIT
 from tessera.scorers.judges.sizes import SIZES
 from tessera.scorers.vlm.load import ENTRIES as VLM
 
 MOSAIC = "the words of mosaic, and pictures of 128 pixels"
-ROLES: dict[str, Role] = {"preference": "preference"}
 
 SHIPPED = (
     Entry(
@@ -25,7 +24,7 @@ SHIPPED = (
     *(
         Entry(
             name=name,
-            role=ROLES.get(name, "alignment"),
+            role="preference" if name == "preference" else "alignment",
             homes=(),
             size="shipped, below 2 MB",
             unit="its own; compares pictures of one prompt",

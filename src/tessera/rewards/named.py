@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tessera.config import config, from_plain, parse_word
+from tessera.config import config, from_plain, merged
 from tessera.errors import UserError, unknown
 from tessera.rewards.load import AnyReward, AnyScorer, EnsembleReward, ScorerConfig, load_scorer
 from tessera.rewards.metric import MetricReward
@@ -42,14 +42,7 @@ def scorer_settings(name: str, words: Sequence[str] = ()) -> AnyScorer:
 
     `words` are settings of its own, as in strict_weight=1.0 or place.device=cuda.
     """
-    data: dict[str, Any] = dict(_plain(name))
-    for word in words:
-        path, value = parse_word(word, "weights=FOLDER")
-        *parents, key = path.split(".")
-        part = data
-        for parent in parents:
-            part = part.setdefault(parent, {})
-        part[key] = value
+    data = merged(_plain(name), words, "weights=FOLDER")
     return from_plain(_Named, {"scorer": data}, where=name).scorer
 
 

@@ -39,10 +39,13 @@ def shortest_edge(
     return image.resize((size, longer) if width <= height else (longer, size), resample)
 
 
-def centre_crop(image: Image.Image, size: int) -> Image.Image:
-    """Returns the middle square; the offset of an odd margin is rounded to even, as torchvision does."""
+def centre_crop(image: Image.Image, size: int, *, down: bool = False) -> Image.Image:
+    """Returns the middle square; half a pixel of offset goes to even as in torchvision, or down.
+
+    transformers' processors round it down: one pixel aside for some pictures that are not square.
+    """
     width, height = image.size
-    left, top = round((width - size) / 2), round((height - size) / 2)
+    left, top = ((edge - size) // 2 if down else round((edge - size) / 2) for edge in (width, height))
     return image.crop((left, top, left + size, top + size))  # beyond the edge PIL gives black
 
 

@@ -5,12 +5,11 @@ All are checked like any configuration. A table of a file is merged into the par
 """
 
 import copy
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tessera.config import from_plain, parse_word, to_plain
+from tessera.config import from_plain, parse_word, read_toml, to_plain
 from tessera.errors import UserError, nearest
 from tessera.training.config import RunConfig
 
@@ -27,7 +26,7 @@ def overlaid(
 
     A word's value is JSON, or else text: steps=20, precision=float32, algorithm.clip=[0.1,0.2].
     """
-    layers = [(str(path), _flat(_read(path))) for path in files]
+    layers = [(str(path), _flat(read_toml(path))) for path in files]
     layers.append((FLAGS, {path: value for path, value in named.items() if value is not None}))
     layers.append((SET, dict(parse_word(word, EXAMPLE) for word in words)))
     data = to_plain(settings)
@@ -56,15 +55,6 @@ def _checked(stages: Sequence[Stage]) -> RunConfig:
         if where in (FLAGS, SET) or str(error).startswith(f"{where}: "):
             raise
         raise UserError(f"{where}: {error}") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"--config {path}: {error.strerror or error}. It takes TOML files") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no TOML: {error}. Text stands in quotes, lists in brackets") from error
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:

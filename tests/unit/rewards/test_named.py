@@ -38,6 +38,8 @@ def test_settings_of_a_scorer_follow_its_name() -> None:
     )
     with pytest.raises(UserError, match=r"clipscore: .*backbone"):
         scorer_settings("clipscore", ["backbone=B/33"])
+    with pytest.raises(UserError, match="'backbone' is a value and has no parts"):
+        scorer_settings("clipscore", ["backbone=B/32", "backbone.size=3"])
     with pytest.raises(UserError, match="not for commercial use"):
         scorer_settings("orm-vlm")
 

@@ -8,7 +8,7 @@ top, right, bottom, score], "color": name}, ...]}}, and whatever else the row sa
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def read_detections(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def regraded(
-    rows: Iterator[Mapping[str, Any]] | Sequence[Mapping[str, Any]],
+    rows: Iterable[Mapping[str, Any]],
     where: str,
     threshold: float | None = None,
     counting_threshold: float | None = None,

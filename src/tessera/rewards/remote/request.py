@@ -108,6 +108,7 @@ def decode_request(body: bytes, limits: Limits) -> tuple[Header, UInt8[ndarray, 
             with archive.open(members[HEADER]) as stream:
                 header = _header(stream.read(), limits)
             images_BHWC = _images(archive, members[IMAGES], len(header.ids), limits)
+    # What zipfile raises for damage, NotImplementedError for a kind of compression that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, NotImplementedError) as error:
         raise Refusal("format", f"the request is a damaged zip archive: {str(error)[:SAID]}") from error
     return header, images_BHWC

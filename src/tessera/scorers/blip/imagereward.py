@@ -25,12 +25,12 @@ from tessera.config import config
 from tessera.config import digest as config_digest
 from tessera.errors import CheckpointError
 from tessera.hub import Home, files_digest, fill, found, locate, read_state
-from tessera.scorers.blip import words as vocabulary
-from tessera.scorers.blip.rows import pieces, scores
+from tessera.scorers import bert as vocabulary
+from tessera.scorers.bert import PAD, Words, read_words
 from tessera.scorers.blip.towers import COUNTERS, OWN_PIECES, renamed, shape, text_config, vision_config
-from tessera.scorers.blip.words import PAD, Words, read_words
 from tessera.scorers.pictures import CLIP_MEAN, CLIP_STD, centre_crop, normalised, shortest_edge, to_pil
 from tessera.scorers.placed import Held, Placement, held
+from tessera.scorers.rows import pieces, scores
 from tessera.tensors import Scores
 from tessera.types import Prompt
 

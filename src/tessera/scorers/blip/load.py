@@ -1,8 +1,8 @@
 """From configuration to scorer, and what is told of each."""
 
 from tessera.protocols import Scorer
+from tessera.scorers import bert as vocabulary
 from tessera.scorers.blip import imagereward, vqa
-from tessera.scorers.blip import words as vocabulary
 from tessera.scorers.blip.imagereward import ImageRewardConfig, load_imagereward
 from tessera.scorers.blip.vqa import BlipVqaConfig, load_blip_vqa
 from tessera.scorers.entry import Entry

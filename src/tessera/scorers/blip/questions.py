@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tessera.scorers.blip.words import END, Words
+from tessera.scorers.bert import END, Words
 
 DROPPED = str.maketrans("", "", '.!"()*#:;~')
 MOST_WORDS = 50  # of a question; what follows is cut

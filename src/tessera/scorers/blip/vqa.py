@@ -28,9 +28,9 @@ from torch import Tensor, nn
 from tessera.config import config
 from tessera.config import digest as config_digest
 from tessera.hub import SAVED, Home, files_digest, fill, found, locate, pretrained, read_state
-from tessera.scorers.blip import words as vocabulary
+from tessera.scorers import bert as vocabulary
+from tessera.scorers.bert import Words, read_words
 from tessera.scorers.blip.questions import MOST_PHRASES, dec, product, question_ids
-from tessera.scorers.blip.rows import phrases, pieces, scores
 from tessera.scorers.blip.towers import (
     COUNTERS,
     OWN_PIECES,
@@ -39,9 +39,9 @@ from tessera.scorers.blip.towers import (
     text_config,
     vision_config,
 )
-from tessera.scorers.blip.words import Words, read_words
 from tessera.scorers.pictures import CLIP_MEAN, CLIP_STD, normalised, squashed, to_pil
 from tessera.scorers.placed import Held, Placement, held
+from tessera.scorers.rows import phrases, pieces, scores
 from tessera.tensors import Scores
 from tessera.types import Prompt
 

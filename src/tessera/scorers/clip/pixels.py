@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from numpy import ndarray
-from PIL import Image
 from torch import Tensor
 
 from tessera.scorers.pictures import CLIP_MEAN, CLIP_STD, centre_crop, normalised, shortest_edge, to_pil
@@ -33,16 +32,11 @@ def prepared(
             images = [centre_crop(shortest_edge(to_pil(image), side), side) for image in images_BHWC]
             return normalised(images, CLIP_MEAN, CLIP_STD)
         case "processor":
-            images = [_crop_down(shortest_edge(to_pil(image), side), side) for image in images_BHWC]
+            edges = [shortest_edge(to_pil(image), side) for image in images_BHWC]
+            images = [centre_crop(image, side, down=True) for image in edges]
             return normalised(images, CLIP_MEAN, CLIP_STD)
         case "tensor":
             return _resized_as_tensor(images_BHWC, side)
-
-
-def _crop_down(image: Image.Image, side: int) -> Image.Image:
-    """Returns the middle square, an odd margin rounded down."""
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side))
 
 
 def _resized_as_tensor(images_BHWC: UInt8[ndarray, "B H W 3"], side: int) -> Float[Tensor, "B 3 side side"]:

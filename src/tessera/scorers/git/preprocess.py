@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from tessera.errors import CheckpointError
-from tessera.scorers.pictures import Triple, normalised, shortest_edge, to_pil
+from tessera.scorers.pictures import Triple, centre_crop, normalised, shortest_edge, to_pil
 
 FILE = "preprocessor_config.json"
 STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")  # all done where the file is silent
@@ -38,16 +38,10 @@ class Preprocessing:
     def __call__(self, images_BHWC: UInt8[ndarray, "B H W 3"]) -> Float[Tensor, "B 3 S S"]:
         """Returns the pictures as the model expects them."""
         squares = [
-            cropped(shortest_edge(to_pil(image_HWC), self.edge, self.resample), self.side)
+            centre_crop(shortest_edge(to_pil(image_HWC), self.edge, self.resample), self.side, down=True)
             for image_HWC in images_BHWC
         ]
         return normalised(squares, self.mean, self.deviation)
-
-
-def cropped(image: Image.Image, side: int) -> Image.Image:
-    """Returns the middle square; the offset of an odd margin is rounded down, as transformers does."""
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side))
 
 
 def read_preprocessing(path: Path) -> Preprocessing:

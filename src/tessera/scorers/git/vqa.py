@@ -26,12 +26,12 @@ from tessera.config import config
 from tessera.config import digest as config_digest
 from tessera.errors import CheckpointError
 from tessera.hub import SAVED, Home, files_digest, found, locate, pretrained
-from tessera.scorers.blip import words as vocabulary
-from tessera.scorers.blip.rows import phrases, pieces, scores
-from tessera.scorers.blip.words import PAD, START, Words, read_words
+from tessera.scorers import bert as vocabulary
+from tessera.scorers.bert import PAD, START, Words, read_words
 from tessera.scorers.git import preprocess
 from tessera.scorers.git.preprocess import Preprocessing, read_preprocessing
 from tessera.scorers.placed import Held, Placement, held
+from tessera.scorers.rows import phrases, pieces, scores
 from tessera.tensors import Scores
 from tessera.types import Prompt
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 from torch.nn import Module
 
+from tessera.scorers import rows
 from tessera.scorers.placed import Held
 from tessera.tensors import Scores
 from tessera.types import Prompt
@@ -17,7 +17,6 @@ Verdict = tuple[float, str]  # a value and no reason, or NaN and the reason
 ModelT = TypeVar("ModelT", bound=Module)
 
 MAX_ASPECT = 200  # of a picture that Qwen's preprocessing takes (qwen_vl_utils/vision_process.py, MAX_RATIO)
-NOT_FINITE = "the model gave no finite number; in float16 it may overflow: use float32 or bfloat16"
 
 
 def missing(reason: str) -> Verdict:
@@ -27,7 +26,7 @@ def missing(reason: str) -> Verdict:
 
 def finite(value: float) -> Verdict:
     """Returns the verdict of a number, which is missing if it is none."""
-    return (value, "") if math.isfinite(value) else missing(NOT_FINITE)
+    return (value, "") if math.isfinite(value) else missing(rows.NOT_FINITE)
 
 
 def too_long(image_HWC: UInt8[ndarray, "H W 3"]) -> str:
@@ -56,8 +55,4 @@ def judged(
 
 def scores(verdicts: Sequence[Verdict], digest: str) -> Scores:
     """Returns the verdicts as scores."""
-    return Scores(
-        value_B=torch.tensor([value for value, _ in verdicts], dtype=torch.float64),
-        reasons=tuple(reason for _, reason in verdicts),
-        digest=digest,
-    )
+    return rows.scores([value for value, _ in verdicts], [reason for _, reason in verdicts], digest)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tessera.scorers.bert import read_words
 from tessera.scorers.blip.questions import cleaned, product, question_ids
-from tessera.scorers.blip.rows import phrases, pieces, scores
-from tessera.scorers.blip.words import read_words
+from tessera.scorers.rows import phrases, pieces, scores
 from tessera.types import Prompt
 from tests.unit.scorers.blip.tiny import VOCABULARY, ids_of, words_folder
 

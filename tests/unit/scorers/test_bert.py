@@ -6,7 +6,7 @@ import pytest
 import transformers
 
 from tessera.errors import CheckpointError
-from tessera.scorers.blip.words import read_words
+from tessera.scorers.bert import read_words
 from tests.unit.scorers.blip.tiny import VOCABULARY, words_folder
 
 TEXTS = [

@@ -1,4 +1,4 @@
-"""What the scorers of BLIP and GIT share: rows in batches, the phrases of a prompt, values with reasons."""
+"""What families of scorers share: rows in batches, the phrases of a prompt, values with reasons."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,9 @@ def phrases(prompt: Prompt, *keys: str) -> tuple[list[str], str]:
     return [], f"the prompt's metadata list no {' or '.join(keys)}, which is what is asked"
 
 
-def scores(values: Sequence[float], reasons: Sequence[str], digest: str) -> Scores:
+def scores(
+    values: Sequence[float], reasons: Sequence[str], digest: str, not_finite: str = NOT_FINITE
+) -> Scores:
     """Returns the values as scores: NaN and a reason where a value is not finite."""
     finite = [math.isfinite(value) for value in values]
     return Scores(
@@ -42,7 +44,7 @@ def scores(values: Sequence[float], reasons: Sequence[str], digest: str) -> Scor
             dtype=torch.float64,
         ),
         reasons=tuple(
-            reason or ("" if good else NOT_FINITE) for reason, good in zip(reasons, finite, strict=True)
+            reason or ("" if good else not_finite) for reason, good in zip(reasons, finite, strict=True)
         ),
         digest=digest,
     )
