@@ -36,25 +36,25 @@ def load_outside(settings: OutsideScorer) -> Scorer:
 
             return load_clip(settings)
         case ImageRewardConfig() | BlipVqaConfig():
-            from tessera.scorers.blip.load import load_blip  # noqa: PLC0415
+            from tessera.scorers.blip.load import load_blip  # noqa: PLC0415 - likewise
 
             return load_blip(settings)
         case GitVqaConfig():
-            from tessera.scorers.git.load import load_git  # noqa: PLC0415
+            from tessera.scorers.git.load import load_git  # noqa: PLC0415 - likewise
 
             return load_git(settings)
         case DetectionReward():
-            from tessera.scorers.detection.load import load_detection  # noqa: PLC0415
+            from tessera.scorers.detection.load import load_detection  # noqa: PLC0415 - likewise
 
             return load_detection(settings)
         case UnifiedReward() | OrmVlm() | VqaScore() | HpsV3():
-            from tessera.scorers.vlm.load import load_vlm  # noqa: PLC0415
+            from tessera.scorers.vlm.load import load_vlm  # noqa: PLC0415 - likewise
 
             return load_vlm(settings)
 
 
 def load_outside_reward(settings: UnifiedRewardPairs) -> Reward:
     """Returns the reward that compares the pictures of a group."""
-    from tessera.scorers.vlm.load import load_vlm_reward  # noqa: PLC0415
+    from tessera.scorers.vlm.load import load_vlm_reward  # noqa: PLC0415 - likewise
 
     return load_vlm_reward(settings)

@@ -78,7 +78,7 @@ def test_scorers_that_name_one_folder_share_its_weights(tmp_path: Path) -> None:
     answers = CASES["vqascore"].load(tmp_path, CPU)
     pairs = load_vlm_reward(UnifiedRewardPairs(weights=folder, place=CPU))
     texts = load_vlm(UnifiedReward(weights=folder, reading="text", place=CPU))
-    held = {id(each.qwen.held) for each in (marks, answers, pairs, texts)}  # pyright: ignore[reportAttributeAccessIssue]
+    held = {id(each.qwen.held) for each in (marks, answers, pairs, texts)}  # pyright: ignore[reportAttributeAccessIssue] - all four are made of a Qwen
     assert len(held) == 1
     assert len({each.digest() for each in (marks, answers, pairs, texts)}) == 4
 
