@@ -1,6 +1,7 @@
 """What plugs in where: the contracts that the suites under `tests/contracts` hold every implementation to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int, UInt8
@@ -142,10 +143,62 @@ class Benchmark(Protocol):
         """In the order of the tables."""
         ...
 
-    def prompts(self, per_category: int) -> list[Prompt]:
-        """Returns the first so many prompts of each category (all, if it has fewer): always the same ones."""
+    @property
+    def samples(self) -> int:
+        """How many pictures of a prompt its published numbers are made of."""
+        ...
+
+    def prompts(self, per_category: int | None) -> list[Prompt]:
+        """Returns the first so many prompts of each category (all, if it has fewer): always the same ones.
+
+        None: as many as its published numbers are made of.
+        """
         ...
 
     def grade(self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"]) -> list[Grade]:
         """Returns a verdict on each picture; rows do not depend on one another."""
+        ...
+
+
+@runtime_checkable  # so that tests check arguments at run time
+class Observed(Benchmark, Protocol):
+    """A benchmark of the field: instruments look at pictures, then rules judge what was seen.
+
+    What was seen is plain data that is kept, so that rules and thresholds can be applied again without a
+    model. `grade` is the one after the other.
+    """
+
+    @property
+    def evidence(self) -> str:
+        """The name of the file that keeps what was seen."""
+        ...
+
+    def picture(self, prompt: Prompt, sample: int) -> PurePosixPath:
+        """Returns where the official tool looks for a picture, below the benchmark's folder."""
+        ...
+
+    def observe(
+        self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"]
+    ) -> list[dict[str, Any]]:
+        """Returns what is seen on each picture, as plain data; rows do not depend on one another."""
+        ...
+
+    def verdict(self, prompt: Prompt, seen: Mapping[str, Any]) -> Grade:
+        """Returns what the rules make of it; no model is asked."""
+        ...
+
+    def aggregate(self, graded: Sequence[Any]) -> dict[str, Any]:
+        """Returns the official summary of `benchmarks.graded.Graded`, counted as the official tool counts."""
+        ...
+
+    def beside(self, prompts: Sequence[Prompt]) -> Iterator[tuple[PurePosixPath, str]]:
+        """Yields the official files that lie beside the pictures, with their text."""
+        ...
+
+    def results(self, graded: Sequence[Any]) -> Iterator[tuple[PurePosixPath, str]]:
+        """Yields the files that the official tool writes, with their text."""
+        ...
+
+    def digest(self) -> str:
+        """Returns a hash of instruments and settings: equal digests mean that equal things are seen."""
         ...

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,11 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_png(path: Path, image_HWC: NDArray[np.uint8]) -> None:
-    """Writes a picture losslessly, making its folder."""
+    """Writes a picture losslessly and whole, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image_HWC).save(path, format="PNG")
+    encoded = BytesIO()
+    Image.fromarray(image_HWC).save(encoded, format="PNG")
+    write_atomic(path, encoded.getvalue())
 
 
 def _finite(value: object) -> object:

@@ -121,6 +121,7 @@ class EvalRecord:
     seed: int
     grade: Grade
     tokens: tuple[int, ...]
+    picture: str = ""  # where it lies in the folder; "": where `benchmarks.layout` puts pictures
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain data for one JSON line."""

@@ -27,7 +27,9 @@ FLOORS = {
     "storage": 0,
     "tensors": 0,
     # 1 maths and tools
+    "devices": 1,
     "hub": 1,
+    "pool": 1,
     "objective": 1,
     "statistics": 1,
     # 2 parts

@@ -18,6 +18,7 @@ TORCH_FREE_MODULES = (
     "tessera.cli.main",
     "tessera.config",
     "tessera.errors",
+    "tessera.pool",
     "tessera.rng",
     "tessera.storage",
     "tessera.types",

@@ -87,11 +87,11 @@ def arrange(
     for benchmark in benchmarks:
         rows = tuple(
             tuple(
-                found[benchmark.name, prompt.id, candidate * settings.samples_per_prompt + picture]
+                found[benchmark.name, prompt.id, candidate * settings.samples_of(benchmark) + picture]
                 for candidate in range(candidates)
             )
             for prompt in benchmark.prompts(settings.prompts_per_category)
-            for picture in range(settings.samples_per_prompt)
+            for picture in range(settings.samples_of(benchmark))
         )
         tables.append(Table(benchmark=benchmark.name, categories=tuple(benchmark.categories), rows=rows))
     return tables

@@ -17,6 +17,8 @@ PAGE = "report.html"
 
 def picture_path(record: EvalRecord) -> PurePosixPath:
     """Returns where the picture of a record lies, relative to the folder."""
+    if record.picture:
+        return PurePosixPath(record.picture)
     name = f"{_part(record.prompt_id.rpartition('/')[2])}-{record.sample}.png"
     return PurePosixPath("pictures", _part(record.benchmark), _part(record.category), name)
 

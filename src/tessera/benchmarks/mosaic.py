@@ -10,6 +10,8 @@ from tessera.scorers import mosaic as verifier
 from tessera.types import Grade, Prompt
 from tessera.world.prompts import PromptSource, Split, prompt_set
 
+PUBLISHED = 60  # prompts of a category
+
 
 @dataclass(frozen=True, slots=True)
 class MosaicBenchmark:
@@ -28,10 +30,15 @@ class MosaicBenchmark:
         """In the order of the tables."""
         return self.source.categories
 
-    def prompts(self, per_category: int) -> list[Prompt]:
+    @property
+    def samples(self) -> int:
+        """How many pictures of a prompt its published numbers are made of."""
+        return 2
+
+    def prompts(self, per_category: int | None) -> list[Prompt]:
         """Returns the first so many prompts of each category."""
-        source = self.source
-        return prompt_set(source.family, self.split, per_category, axes=source.axes, only=source.only)
+        source, count = self.source, PUBLISHED if per_category is None else per_category
+        return prompt_set(source.family, self.split, count, axes=source.axes, only=source.only)
 
     def grade(self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"]) -> list[Grade]:
         """Returns a verdict on each picture."""

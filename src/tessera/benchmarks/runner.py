@@ -9,12 +9,15 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from tessera.benchmarks.layout import RECORDS, SUMMARY, picture_path
+from tessera.benchmarks.observed import Workers, evaluate_observed, write_official
 from tessera.benchmarks.summary import summarise
 from tessera.config import config
-from tessera.protocols import Benchmark, Policy
+from tessera.protocols import Benchmark, Observed, Policy
 from tessera.sampling.sampler import Request, sample_batches
-from tessera.storage import append_jsonl, drop_torn_line, read_jsonl, write_json, write_png
+from tessera.storage import append_jsonl, drop_torn_line, read_jsonl, write_json, write_lines, write_png
 from tessera.types import EvalRecord, Progress, Prompt, View, silent
+
+ALONE = Workers()
 
 
 @config
@@ -22,9 +25,13 @@ class EvalConfig:
     """How much to measure, and under which view."""
 
     view: View
-    prompts_per_category: int = 60
-    samples_per_prompt: int = 2
+    prompts_per_category: int | None = None  # unset: as many as the published numbers are made of
+    samples_per_prompt: int | None = None  # likewise
     seed: int = 0
+
+    def samples_of(self, benchmark: Benchmark) -> int:
+        """Returns how many pictures of each of the benchmark's prompts are measured."""
+        return benchmark.samples if self.samples_per_prompt is None else self.samples_per_prompt
 
 
 def evaluate(
@@ -35,6 +42,7 @@ def evaluate(
     *,
     batch_size: int,
     candidates: int = 1,
+    workers: Workers = ALONE,
     on_progress: Progress = silent,
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Writes `eval.jsonl`, the pictures and `summary.json`; returns (summary, timing).
@@ -44,16 +52,39 @@ def evaluate(
     same bytes.
 
     With several candidates, each picture is drawn so many times, to be chosen from afterwards: candidate j of
-    picture s is sample j * samples_per_prompt + s, so the first n are the same whatever their number. The
-    summary is of them all.
+    picture s is sample j * (pictures per prompt) + s, so the first n are the same whatever their number. The
+    summary is of them all; official numbers are of the first.
+
+    A benchmark of the field draws and looks into a folder of its own (observed.py), where `workers` says.
     """
-    per_prompt = settings.samples_per_prompt * candidates
     drop_torn_line(folder / RECORDS)
     done = [EvalRecord.from_json(row) for row in read_jsonl(folder / RECORDS)]
+    official: dict[str, dict[str, Any]] = {}
     finished = {(record.benchmark, record.prompt_id, record.sample) for record in done}
     digest, start, made = policy.digest(), time.perf_counter(), 0
     for benchmark in benchmarks:
         prompts = benchmark.prompts(settings.prompts_per_category)
+        samples = settings.samples_of(benchmark)
+        per_prompt = samples * candidates
+        if isinstance(benchmark, Observed):
+            records, graded = evaluate_observed(
+                folder,
+                benchmark,
+                policy,
+                prompts,
+                per_prompt,
+                settings.view,
+                seed=settings.seed,
+                batch_size=batch_size,
+                workers=workers,
+                on_progress=on_progress,
+            )
+            first = [each for each in graded if each.sample < samples]
+            official[benchmark.name] = write_official(folder / benchmark.name, benchmark, first)
+            done = [record for record in done if record.benchmark != benchmark.name] + records
+            write_lines(folder / RECORDS, (record.to_json() for record in done))
+            made += len(records)
+            continue
         wanted = [
             Request(prompt.text, sample)
             for prompt in prompts
@@ -81,8 +112,11 @@ def evaluate(
             made += len(records)
             left -= len(records)
             on_progress(benchmark.name, total - left, total)
-    asked = [record for record in done if record.sample < per_prompt]
+    most = {each.name: settings.samples_of(each) * candidates for each in benchmarks}
+    asked = [record for record in done if record.sample < most.get(record.benchmark, 0)]
     summary = summarise(asked, {benchmark.name: benchmark.categories for benchmark in benchmarks})
+    for name, counted in official.items():
+        summary[name]["official"] = counted
     write_json(folder / SUMMARY, summary)
     seconds = time.perf_counter() - start
     return summary, {"seconds": round(seconds, 2), "images_per_second": round(made / seconds, 1)}

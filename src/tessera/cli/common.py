@@ -1,24 +1,22 @@
-"""What the commands share: flags, progress, and the last lines that a person reads."""
+"""What the commands share: flags, and the last lines that a person reads."""
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tyro
-from rich import progress as bars
-from rich.console import Console
 
 from tessera.errors import UserError
-from tessera.types import Progress, View
+from tessera.types import View
+
+if TYPE_CHECKING:
+    from tessera.policies.base import PolicyModule
 
 T = TypeVar("T")
-
-# Progress and remarks go to standard error, results to standard output: a pipe gets results alone.
-console = Console(stderr=True, highlight=False)
+PolicyT = TypeVar("PolicyT", bound="PolicyModule")
 
 
 def parse_flags(flags: type[T], command: str, arguments: Sequence[str]) -> T:
@@ -66,6 +64,8 @@ class Sampling:
     """pictures drawn at once; changes speed and memory, never a picture"""
     threads: int = 1
     """threads of a CPU; more than one pays only on an idle machine"""
+    device: str | None = None
+    """cpu, cuda or cuda:1; unset: a GPU if there is one"""
 
     def view(self, default: View) -> View:
         """Returns the view that the flags ask for."""
@@ -79,33 +79,16 @@ class Sampling:
         positive("batch-size", self.batch_size)
         torch.set_num_threads(positive("threads", self.threads))
 
+    def placed(self, policy: PolicyT) -> PolicyT:
+        """Returns the policy on the device of the flags."""
+        from tessera.devices import device_of
+
+        return policy.to(device_of(self.device))
+
 
 def command_line(command: str, arguments: Sequence[str]) -> str:
     """Returns the line that runs this again."""
     return shlex.join(["tessera", command, *(a for a in arguments if a not in ("--resume", "--json"))])
-
-
-@contextmanager
-def progress_bar(quiet: bool = False) -> Iterator[Progress]:
-    """Yields a function that draws one bar per kind of work, with what is left to wait."""
-    columns = (
-        bars.TextColumn("{task.description:<24}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TimeRemainingColumn(),
-        bars.TextColumn("{task.fields[note]}"),
-    )
-    with bars.Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
-        tasks: dict[str, Any] = {}
-
-        def show(what: str, done: int, total: int, note: str = "") -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total, note=note)
-                if not console.is_terminal and not quiet:  # a log gets a line instead of a bar
-                    console.print(f"{what}: {total}")
-            progress.update(tasks[what], completed=done, note=note)
-
-        yield show
 
 
 def finish(result: Mapping[str, Any], *, as_json: bool, lines: Sequence[str]) -> int:

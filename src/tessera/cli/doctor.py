@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tessera.cli.common import console, finish, parse_flags
+from tessera.cli.common import finish, parse_flags
+from tessera.cli.progress import console
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,17 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tessera import __version__
-from tessera.cli.common import (
-    Output,
-    Sampling,
-    command_line,
-    finish,
-    link,
-    overlap_of,
-    parse_flags,
-    positive,
-    progress_bar,
-)
+from tessera.cli.common import Output, Sampling, command_line, finish, link, overlap_of, parse_flags, positive
+from tessera.cli.progress import progress_bar
 from tessera.errors import UserError
 from tessera.storage import CONFIG
 
@@ -73,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
     named = {name: scorer_settings(name) for name in flags.scorer}
     scorers = [load_scorer(settings) for settings in named.values()]
     benchmarks = [load_benchmark(name) for name in dict.fromkeys(flags.benchmark)]
-    policy = load_policy(flags.policy)
+    policy = flags.placed(load_policy(flags.policy))
     config = EvalConfig(
         view=flags.view(policy.spec.default_view),
         prompts_per_category=positive("prompts-per-category", flags.prompts_per_category),

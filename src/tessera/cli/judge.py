@@ -7,16 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tessera import __version__
-from tessera.cli.common import (
-    Output,
-    Sampling,
-    command_line,
-    finish,
-    link,
-    parse_flags,
-    positive,
-    progress_bar,
-)
+from tessera.cli.common import Output, Sampling, command_line, finish, link, parse_flags, positive
+from tessera.cli.progress import progress_bar
 from tessera.errors import UserError
 from tessera.storage import CONFIG
 
@@ -84,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     benchmarks = [
         MosaicBenchmark(PromptSource.parse(name), flags.split) for name in dict.fromkeys(flags.benchmark)
     ]
-    policy = load_policy(flags.policy)
+    policy = flags.placed(load_policy(flags.policy))
     config = EvalConfig(
         view=flags.view(policy.spec.default_view),
         prompts_per_category=positive("prompts-per-category", flags.prompts_per_category),

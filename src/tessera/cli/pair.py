@@ -13,7 +13,7 @@ from tessera.errors import UserError
 
 if TYPE_CHECKING:
     from tessera.data.pairs import Pair, ScoredStore
-    from tessera.policies.mosaic.policy import MosaicPolicy
+    from tessera.policies.base import PolicyModule
     from tessera.report.pairs import PairCard
 
 PAGE = "pairs.html"
@@ -105,7 +105,7 @@ def _pairs(scored: "ScoredStore", flags: Flags) -> "list[Pair]":
             return scored.paired(all_pairs(reward_PG, margin=margin))
 
 
-def _policy(flags: Flags) -> "MosaicPolicy":
+def _policy(flags: Flags) -> "PolicyModule":
     """Returns the policy that decodes; training moves its transformer, never its picture tokens."""
     from tessera.errors import CheckpointMismatch
     from tessera.policies.load import load_policy
@@ -129,7 +129,7 @@ def _policy(flags: Flags) -> "MosaicPolicy":
 
 
 def _cards(
-    paired: "Sequence[tuple[ScoredStore, Sequence[Pair]]]", policy: "MosaicPolicy", most: int
+    paired: "Sequence[tuple[ScoredStore, Sequence[Pair]]]", policy: "PolicyModule", most: int
 ) -> "list[PairCard]":
     """Returns the pairs of widest and of narrowest margin over all rounds, decoded and graded."""
     from tessera.report.pairs import PairCard, Side, widest_and_narrowest

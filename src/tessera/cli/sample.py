@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera import __version__
-from tessera.cli.common import Output, Sampling, finish, link, parse_flags, positive, progress_bar
+from tessera.cli.common import Output, Sampling, finish, link, parse_flags, positive
+from tessera.cli.progress import progress_bar
 from tessera.errors import UserError
 from tessera.storage import CONFIG
 
@@ -57,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
         raise UserError("--best-of (2 or more) and --scorer go together: choose from how many, and who does")
     scorer = load_scorer(scorer_settings(flags.scorer)) if flags.scorer else None
     prompts = gather_prompts(flags.prompt, flags.prompt_file)
-    policy = load_policy(flags.policy)
+    policy = flags.placed(load_policy(flags.policy))
     policy.tokenize(prompts)  # an unreadable prompt is refused before anything is written
     view = flags.view(policy.spec.default_view)
     config = SampleConfig(view=view, samples_per_prompt=positive("num", flags.num), seed=flags.seed)

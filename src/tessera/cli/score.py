@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.cli.common import command_line, finish, link, parse_flags, progress_bar
+from tessera.cli.common import command_line, finish, link, parse_flags
+from tessera.cli.progress import progress_bar
 from tessera.errors import UserError
 
 if TYPE_CHECKING:

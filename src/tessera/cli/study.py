@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from tessera.cli.common import command_line, finish, parse_flags, positive, progress_bar
+from tessera.cli.common import command_line, finish, parse_flags, positive
+from tessera.cli.progress import progress_bar
 from tessera.errors import UserError
 
 

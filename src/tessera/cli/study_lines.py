@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tessera.benchmarks.layout import PAGE
-from tessera.cli.common import console, link
+from tessera.cli.common import link
+from tessera.cli.progress import console
 from tessera.report.study.page import write_study_report
 from tessera.study.cells import cells_of
 from tessera.study.config import BASE, StudyConfig, Unit

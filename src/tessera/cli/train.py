@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import tyro
 
 from tessera import __version__
-from tessera.cli.common import command_line, finish, link, parse_flags, positive, progress_bar
+from tessera.cli.common import command_line, finish, link, parse_flags, positive
+from tessera.cli.progress import progress_bar
 
 
 @dataclass(frozen=True, kw_only=True)

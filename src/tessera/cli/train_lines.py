@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tessera.cli.common import console
+from tessera.cli.progress import console
 from tessera.report.run_files import RunFiles, read_run
 from tessera.report.training import run_alarms
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tessera import __version__
-from tessera.cli.common import Output, finish, link, parse_flags, positive, progress_bar
+from tessera.cli.common import Output, finish, link, parse_flags, positive
+from tessera.cli.progress import progress_bar
 
 JUDGES = "judges"  # the folder of the judges inside the policy's
 

@@ -16,13 +16,15 @@ from safetensors.torch import load_file, save_file
 
 from tessera.config import config, from_plain, to_plain
 from tessera.errors import CheckpointError, UserError, unknown
+from tessera.policies.base import PolicyModule
 from tessera.policies.layout import CHECKPOINTS, SETTINGS, WEIGHTS, last_checkpoint
 from tessera.policies.lora import LoRAPolicy
+from tessera.policies.mosaic.blind import blinded
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.storage import write_json
 
-SHIPPED = ("mosaic",)
+SHIPPED = ("mosaic", "mosaic-blind")  # the second reads no prompt
 
 
 @config
@@ -37,7 +39,7 @@ def load_policy(name: str) -> MosaicPolicy:
     """Returns the shipped policy of that name, or the one of a policy folder, checkpoint or run folder."""
     if name in SHIPPED:
         with as_file(files("tessera.policies.mosaic") / "assets") as folder:
-            return read_policy(folder)
+            return blinded(read_policy(folder)) if name == "mosaic-blind" else read_policy(folder)
     folder = Path(name)
     if not folder.exists():
         raise UserError(f"{unknown('policy', name, SHIPPED)} A folder of that name does not exist either")
@@ -80,18 +82,20 @@ def read_policy(folder: Path) -> MosaicPolicy:
     return policy.eval()
 
 
-def save_policy(policy: MosaicPolicy | LoRAPolicy, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+def save_policy(policy: PolicyModule, folder: Path, dtype: torch.dtype = torch.float16) -> None:
     """Writes the policy into a folder; an adapter is merged into the weights, in float32."""
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(policy, LoRAPolicy):
-        config, weights = policy.base.config, policy.merged()
+        base, weights = policy.base, policy.merged()
     else:
-        config, weights = policy.config, policy.state_dict()
+        base, weights = policy, policy.state_dict()
+    if not isinstance(base, MosaicPolicy):
+        raise TypeError(f"{type(base).__name__} is not saved as a policy folder yet")
     tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in weights.items()}
     temporary = folder / f".{WEIGHTS}"
     save_file(tensors, temporary)
     temporary.replace(folder / WEIGHTS)
-    write_json(folder / SETTINGS, to_plain(SavedPolicy(kind="mosaic", mosaic=config)))
+    write_json(folder / SETTINGS, to_plain(SavedPolicy(kind="mosaic", mosaic=base.config)))
 
 
 def _json(text: str) -> dict[str, object]:

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -29,9 +29,9 @@ from torch.nn import Parameter
 from tessera.config import config
 from tessera.config import digest as config_digest
 from tessera.errors import UserError
-from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.policies.base import PolicyModule
+from tessera.protocols import Cache
 from tessera.rng import derive_seed
-from tessera.sampling.cache import StaticCache
 from tessera.tensors import TextBatch
 from tessera.types import Footprint, PolicySpec
 
@@ -63,11 +63,11 @@ class LoRAConfig:
             raise UserError('adapter.layers names no layer; the default is ["*.layers.*"]')
 
 
-class LoRAPolicy(nn.Module):
+class LoRAPolicy(PolicyModule):
     """A policy whose adapter alone trains. It takes the base over: whoever holds it sees the adapter too."""
 
     def __init__(
-        self, base: MosaicPolicy, settings: LoRAConfig, *, seed: int, reference_moves: bool = False
+        self, base: PolicyModule, settings: LoRAConfig, *, seed: int, reference_moves: bool = False
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -92,6 +92,10 @@ class LoRAPolicy(nn.Module):
         """Where the weights are."""
         return self.base.device
 
+    def units(self) -> Sequence[nn.Module]:
+        """Returns the base's: the adapters are inside."""
+        return self.base.units()
+
     def recompute(self, on: bool) -> None:
         """Makes the layers' activations again in backward instead of keeping them, or no longer."""
         self.base.recompute(on)
@@ -104,15 +108,15 @@ class LoRAPolicy(nn.Module):
         """Returns the null prompt for each row."""
         return self.base.null_like(text)
 
-    def new_cache(self, rows: int, length: int) -> StaticCache:
+    def new_cache(self, rows: int, length: int) -> Cache:
         """Returns an empty cache."""
         return self.base.new_cache(rows, length)
 
-    def prefill(self, text: TextBatch, cache: StaticCache) -> Float[Tensor, "B D"]:
+    def prefill(self, text: TextBatch, cache: Any) -> Float[Tensor, "B D"]:
         """Fills the cache with the text; returns the features that predict the first code."""
         return self.base.prefill(text, cache)
 
-    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: StaticCache) -> Float[Tensor, "B D"]:
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: Any) -> Float[Tensor, "B D"]:
         """Appends code number `index`; returns the features that predict the next one."""
         return self.base.step(tokens_B, index, cache)
 
@@ -224,18 +228,18 @@ class LoRAReference:
         """Returns the null prompt for each row."""
         return self._policy.null_like(text)
 
-    def new_cache(self, rows: int, length: int) -> StaticCache:
+    def new_cache(self, rows: int, length: int) -> Cache:
         """Returns an empty cache."""
         return self._policy.new_cache(rows, length)
 
     @torch.no_grad()
-    def prefill(self, text: TextBatch, cache: StaticCache) -> Float[Tensor, "B D"]:
+    def prefill(self, text: TextBatch, cache: Any) -> Float[Tensor, "B D"]:
         """Fills the cache with the text; returns the features that predict the first code."""
         with self._policy.showing(self._which):
             return self._policy.prefill(text, cache)
 
     @torch.no_grad()
-    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: StaticCache) -> Float[Tensor, "B D"]:
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: Any) -> Float[Tensor, "B D"]:
         """Appends code number `index`; returns the features that predict the next one."""
         with self._policy.showing(self._which):
             return self._policy.step(tokens_B, index, cache)
@@ -270,7 +274,7 @@ class LoRAReference:
 
 
 def _inject(
-    base: MosaicPolicy, settings: LoRAConfig, adapters: Sequence[str], seed: int
+    base: PolicyModule, settings: LoRAConfig, adapters: Sequence[str], seed: int
 ) -> "Sequence[LoraLayer]":
     """Puts adapters beside the chosen layers, all of them with the same A; returns the layers."""
     # peft takes seconds to import, and only such a run needs it.

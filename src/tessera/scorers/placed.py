@@ -13,6 +13,7 @@ import torch
 from torch.nn import Module
 
 from tessera.config import config
+from tessera.devices import device_of
 from tessera.errors import UserError
 
 Rest = Literal["device", "host", "disk"]
@@ -37,14 +38,7 @@ class Placement:
 
     def torch_device(self) -> torch.device:
         """Returns the device; raises a `UserError` if this machine has no such one."""
-        name = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(name)
-        except RuntimeError as error:
-            raise UserError(f"device {name!r} is unknown; use cpu, cuda or cuda:1") from error
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise UserError(f"device {name!r} needs a GPU that this torch can use; there is none")
-        return device
+        return device_of(self.device)
 
     def torch_dtype(self) -> torch.dtype:
         """Returns the dtype of the trunk."""

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import fields
@@ -25,9 +24,10 @@ from tessera.benchmarks.mosaic import MosaicBenchmark, load_benchmark
 from tessera.benchmarks.runner import EvalConfig, evaluate
 from tessera.config import from_plain, to_plain
 from tessera.errors import UserError
+from tessera.policies.base import PolicyModule
 from tessera.policies.layout import CHECKPOINTS, last_checkpoint
 from tessera.policies.load import load_policy
-from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.pool import leave_with
 from tessera.rewards.load import load_scorer
 from tessera.rewards.named import overlap
 from tessera.storage import CONFIG, open_in_place, read_jsonl, write_atomic, write_json
@@ -186,7 +186,7 @@ def _benchmarks(evaluation: EvaluationConfig) -> list[MosaicBenchmark]:
 
 def _measure(
     folder: Path,
-    policy: MosaicPolicy,
+    policy: PolicyModule,
     name: str,
     evaluation: EvaluationConfig,
     command: str,
@@ -233,21 +233,10 @@ def _link(source: str | Path, target: str | Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _leave_with(parent: int) -> None:
-    """Ends this process when the study that started it has gone: a kill must not leave orphans at work."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def main(out: Path, name: str, parent: int | None) -> int:
     """Makes the stage that OUT/stages/NAME.json describes; returns the exit code."""
     if parent is not None:
-        _leave_with(parent)
+        leave_with(parent)
     torch.set_num_threads(1)
     path = out / STAGES / f"{name}.json"
     described = json.loads(path.read_text(encoding="utf-8"))

@@ -29,10 +29,10 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from tessera.errors import CheckpointError, CheckpointMismatch, TrainingError
+from tessera.policies.base import PolicyModule
 from tessera.policies.layout import CHECKPOINTS, COMPLETE, checkpoint_path, last_checkpoint
 from tessera.policies.load import read_policy, save_policy
 from tessera.policies.lora import LoRAPolicy
-from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.protocols import Policy
 from tessera.storage import full_disk_told, write_json
 from tessera.training.distributed import Team, write_tensors
@@ -59,7 +59,7 @@ class RunState:
 
 def save_checkpoint(
     run: Path,
-    policy: MosaicPolicy | LoRAPolicy,
+    policy: PolicyModule,
     optimizer: Optimizer,
     named: Named,
     state: RunState,
@@ -104,7 +104,7 @@ def save_checkpoint(
     return final
 
 
-def load_checkpoint(folder: Path) -> tuple[MosaicPolicy, RunState]:
+def load_checkpoint(folder: Path) -> tuple[PolicyModule, RunState]:
     """Returns the policy and the state of a checkpoint; a file that is not as it was written is an error."""
     _verify(folder)
     try:

@@ -9,8 +9,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 from tessera.algorithms.base import Algorithm, Context
-from tessera.policies.lora import LoRAPolicy
-from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.policies.base import PolicyModule
 from tessera.policies.reference import move
 from tessera.protocols import Policy
 from tessera.training.checkpoint import RunState, save_checkpoint
@@ -28,8 +27,8 @@ class Run:
 
     settings: RunConfig
     folder: Path
-    policy: MosaicPolicy | LoRAPolicy  # that trains: called by the loss alone, as its weights may be pieces
-    drawer: MosaicPolicy | LoRAPolicy  # it again, whole: as it was when last refreshed
+    policy: PolicyModule  # that trains: called by the loss alone, as its weights may be pieces
+    drawer: PolicyModule  # it again, whole: as it was when last refreshed
     reference: Policy
     algorithm: Algorithm
     context: Context

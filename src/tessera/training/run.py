@@ -15,9 +15,9 @@ from tessera.algorithms.iterated import Iterated
 from tessera.benchmarks.mosaic import MosaicBenchmark
 from tessera.config import digest, to_plain
 from tessera.errors import UserError
+from tessera.policies.base import PolicyModule
 from tessera.policies.load import load_policy
 from tessera.policies.lora import LoRAPolicy
-from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.policies.reference import frozen_copy
 from tessera.protocols import Policy
 from tessera.rewards.load import load_reward, load_scorer
@@ -105,8 +105,7 @@ def open_run(
         policy.recompute(settings.gradient_checkpointing)
     if team.first:
         forget_after(folder, state.step if checkpoint else -1)
-    base = policy.base if isinstance(policy, LoRAPolicy) else policy
-    team, drawer = team.around(policy, base.units(), settings.strategy)
+    team, drawer = team.around(policy, policy.units(), settings.strategy)
     optimizer = torch.optim.AdamW(
         [parameter for _, parameter in policy.trainable()],
         lr=settings.optimizer.lr,
@@ -161,7 +160,7 @@ def open_run(
     )
 
 
-def _policies(settings: RunConfig, device: torch.device) -> tuple[MosaicPolicy | LoRAPolicy, Policy]:
+def _policies(settings: RunConfig, device: torch.device) -> tuple[PolicyModule, Policy]:
     """Returns the policy that trains and its reference, both as the run starts."""
     base = load_policy(settings.policy).to(device)
     base.recompute(settings.gradient_checkpointing)

@@ -11,6 +11,7 @@ from torch.nn import Parameter
 
 from tessera.config import digest as config_digest
 from tessera.errors import PromptError
+from tessera.policies.base import PolicyModule
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.tokenizer import Tokenizer
 from tessera.policies.mosaic.transformer import Transformer
@@ -22,7 +23,7 @@ from tessera.world.grammar import check_words
 PADDING = 0
 
 
-class MosaicPolicy(nn.Module):
+class MosaicPolicy(PolicyModule):
     """A transformer over the codes of a tokenizer. Only the transformer trains."""
 
     def __init__(self, config: MosaicConfig) -> None:
