@@ -1,4 +1,4 @@
-"""Where tensors live: a device by its name, or the best that is here; of several GPUs, one for each process."""
+"""Where tensors live: a device by its name, or the best that is here; of several GPUs, one a process."""
 
 import torch
 

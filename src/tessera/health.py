@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from packaging.requirements import Requirement
 
+from tessera.data.home import DATA_VARIABLE
 from tessera.errors import TesseraError
 from tessera.policies.load import SHIPPED, load_policy
 
 DISTRIBUTION = "tessera-rl"
-DATA_VARIABLE = "TESSERA_DATA"
 
 EXTRAS = ("dev", "wandb", "trackio", "ray", "serve")
 

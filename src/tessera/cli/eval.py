@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tessera import __version__
 from tessera.cli.common import Output, Sampling, command_line, finish, link, overlap_of, parse_flags, positive
@@ -12,13 +13,17 @@ from tessera.cli.progress import progress_bar
 from tessera.errors import UserError
 from tessera.storage import CONFIG
 
+if TYPE_CHECKING:
+    from tessera.policies.base import PolicyModule
+
 
 @dataclass(frozen=True, kw_only=True)
 class Flags(Output, Sampling):
     """Measure a policy, in and out of domain, with intervals over prompts, and write a page.
 
     Benchmarks: mosaic-id and mosaic-ood, and both with axes of shift: mosaic-ood+counts, +combos, +relations,
-    +all, or several: mosaic-id+combos+counts.
+    +all, or several: mosaic-id+combos+counts. Of the field geneval and compbench, or compbench:color,shape
+    (docs/benchmarks.md). A file of prompts (.jsonl, .csv, .txt) with a scorer, or your own module:name.
     With --best-of N every picture is drawn N times, and the best n of them by each --scorer are measured, for
     n = 1, 2, 4, ... N. All candidates are kept: with --resume, a smaller N or other scorers draw nothing.
     Scorers: preference, regressor, unified, orm (docs/judges.md), metric, noise, or your own module:function.
@@ -27,10 +32,16 @@ class Flags(Output, Sampling):
 
     benchmark: tuple[str, ...] = ("mosaic-id", "mosaic-ood")
     """one or more benchmarks"""
-    prompts_per_category: int = 60
-    """the first so many test prompts of each category; always the same ones"""
-    num: int = 2
-    """pictures per prompt"""
+    prompts_per_category: int | None = None
+    """the first so many prompts of each category, always the same ones; unset: as published (mosaic 60)"""
+    num: int | None = None
+    """pictures per prompt; unset: as published (mosaic 2, geneval 4, compbench 10)"""
+    set: tuple[str, ...] = ()
+    """settings of benchmarks, BENCHMARK.KEY=VALUE: geneval.detector.weights=FOLDER"""
+    data_dir: Path | None = None
+    """where prompts of the field lie (tessera data list); unset: TESSERA_DATA"""
+    processes: int = 1
+    """that draw and grade benchmarks of the field, each with its own copy of the models"""
     best_of: int = 1
     """candidates for each picture, of which the scorers choose one"""
     scorer: tuple[str, ...] = ()
@@ -46,10 +57,12 @@ def run(arguments: Sequence[str]) -> int:
 
     from tessera.benchmarks.best_of import choose_in
     from tessera.benchmarks.layout import PAGE, read_summary
-    from tessera.benchmarks.mosaic import load_benchmark
+    from tessera.benchmarks.load import Opener, load_benchmark, settings_of
+    from tessera.benchmarks.observed import Workers
     from tessera.benchmarks.runner import EvalConfig, evaluate
     from tessera.config import to_plain
     from tessera.policies.load import load_policy
+    from tessera.protocols import Observed
     from tessera.report.best_of import best_of_lines
     from tessera.report.evaluation import evaluation_page
     from tessera.report.text import summary_lines
@@ -63,17 +76,27 @@ def run(arguments: Sequence[str]) -> int:
         raise UserError("--scorer chooses among candidates; say how many for each picture with --best-of")
     named = {name: scorer_settings(name) for name in flags.scorer}
     scorers = [load_scorer(settings) for settings in named.values()]
-    benchmarks = [load_benchmark(name) for name in dict.fromkeys(flags.benchmark)]
+    words = settings_of(flags.set, flags.benchmark)
+    opened = {name: load_benchmark(name, words[name], flags.data_dir) for name in words}
+    benchmarks = list(opened.values())
     policy = flags.placed(load_policy(flags.policy))
     config = EvalConfig(
         view=flags.view(policy.spec.default_view),
-        prompts_per_category=positive("prompts-per-category", flags.prompts_per_category),
-        samples_per_prompt=positive("num", flags.num),
+        prompts_per_category=some("prompts-per-category", flags.prompts_per_category),
+        samples_per_prompt=some("num", flags.num),
         seed=flags.seed,
     )
     names = [benchmark.name for benchmark in benchmarks]
     policy_settings = {"policy": flags.policy, "policy_digest": policy.digest()}
+    graders = {each.name: each.digest() for each in benchmarks if isinstance(each, Observed)}
     settings = {"tessera": __version__, **policy_settings, "benchmarks": names, **to_plain(config)}
+    settings |= {"graders": graders} if graders else {}
+    called = {each.name: name for name, each in opened.items()}
+    workers = Workers(
+        processes=positive("processes", flags.processes),
+        policy=partial(open_policy, name=flags.policy, device=flags.device),
+        benchmark=Opener(called=called, words=words, data=flags.data_dir),
+    )
     # No settings that a resume must repeat: candidates are the same whatever their number, and kept.
     asked = {"best_of": candidates, "scorers": {scorer.name: scorer.digest() for scorer in scorers}}
     folder = OutputFolder.open(flags.out, settings, resume=flags.resume)
@@ -86,6 +109,7 @@ def run(arguments: Sequence[str]) -> int:
                 folder.work,
                 batch_size=flags.batch_size,
                 candidates=candidates,
+                workers=workers,
                 on_progress=bar,
             )
             if candidates > 1:
@@ -102,6 +126,20 @@ def run(arguments: Sequence[str]) -> int:
     trained = [f"Trained on it. {note}"] if (note := overlap_of(flags.policy)) else []
     lines = [*tables, *trained, page, f"Next, one shift at a time: {SHIFTS}"]
     return finish({"out": str(folder.final), "summary": summary}, as_json=flags.json, lines=lines)
+
+
+def some(name: str, value: int | None) -> int | None:
+    """Returns the value of a flag that counts something, or None where it is unset."""
+    return None if value is None else positive(name, value)
+
+
+def open_policy(process: int, *, name: str, device: str | None) -> "PolicyModule":
+    """Returns the policy for another process, by its number."""
+    from tessera.devices import device_of, share_gpus
+    from tessera.policies.load import load_policy
+
+    share_gpus(process)
+    return load_policy(name).to(device_of(device))
 
 
 def chosen_before(folder: Path) -> dict[str, Any]:

@@ -32,7 +32,13 @@ Train one
   serve-reward  a scorer or a reward behind HTTP, for runs in other processes or on other machines
 
 Compare
+  compare       evaluations side by side: tables, paired differences, the pictures that changed
   study         arms x rewards x settings x seeds at equal images: quick, standard, full (--dry-run)
+
+Prompts of the field
+  data list     which data sets of outside projects are here, their terms, whether they are whole
+  data get      fetches one from its official home, verified
+  data overlap  what a source of training prompts shares with benchmarks
 
 Make it yourself
   world build   the embedded world's policy from nothing, compared with the shipped one
@@ -53,7 +59,13 @@ BROKEN_WEIGHTS = (
     "choose another --out"
 )
 
+GROUPS = ("data", "regrade", "world")  # whose commands are two words
+
 COMMANDS = {  # name -> module of this package, loaded when the command is called
+    "compare": "compare",
+    "data get": "data_get",
+    "data list": "data_list",
+    "data overlap": "data_overlap",
     "doctor": "doctor",
     "eval": "eval",
     "judge": "judge",
@@ -84,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # two of them are up to fifty times slower than one. Read when torch loads, hence set here.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        name = " ".join(words[:2]) if words[0] in ("regrade", "world") else words[0]
+        name = " ".join(words[:2]) if words[0] in GROUPS else words[0]
         if name not in COMMANDS:
             raise UserError(f"{unknown('command', name, COMMANDS)} See tessera --help.")
         return import_module(f"tessera.cli.{COMMANDS[name]}").run(words[len(name.split()) :])

@@ -23,7 +23,7 @@ class Flags:
     out: Path
     """folder of the results"""
     threshold: float | None = None
-    """count objects above this score alone; GenEval's is 0.3. Unset: all that were saved"""
+    """count objects above this score alone; GenEval's is 0.3. Unset: the row's own, or none"""
     counting_threshold: float | None = None
     """the same for prompts that count; GenEval's is 0.9"""
     resume: bool = False

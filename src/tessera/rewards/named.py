@@ -1,12 +1,12 @@
 """Scorers by the names that a command line gives them, and where one of them is its own examiner."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tessera.config import config, from_plain, merged
 from tessera.errors import UserError, unknown
 from tessera.rewards.load import AnyReward, AnyScorer, EnsembleReward, ScorerConfig, load_scorer
-from tessera.rewards.metric import MetricReward
 from tessera.rewards.remote.settings import RemoteReward
 from tessera.scorers.judges.sizes import JUDGES
 from tessera.scorers.vlm.settings import UnifiedRewardPairs
@@ -24,10 +24,16 @@ OUTSIDE: Mapping[str, Mapping[str, Any]] = {
     "gdino-object": {"kind": "gdino", "task": "object"},
     "gdino-spatial": {"kind": "gdino", "task": "spatial"},
     "gdino-numeracy": {"kind": "gdino", "task": "numeracy"},
+    "geneval": {"kind": "geneval"},
     "unifiedreward": {"kind": "unifiedreward"},
     "orm-vlm": {"kind": "orm-vlm"},
     "vqascore": {"kind": "vqascore"},
     "hpsv3": {"kind": "hpsv3"},
+}
+# What grades a benchmark and is a reward, too: by its name, what it is, and of which benchmarks.
+GRADERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "metric": ("the verifier that grades", ("mosaic",)),
+    "geneval": ("what grades", ("geneval",)),
 }
 NAMES = (*JUDGES, "metric", "noise", *OUTSIDE)
 
@@ -65,21 +71,22 @@ def overlap(settings: AnyReward, benchmarks: Sequence[str], held_out: Sequence[A
     such a result tells how well the grader was pleased, not whether another one would agree.
     """
     parts = [part.scorer for part in settings.parts] if isinstance(settings, EnsembleReward) else [settings]
-    graded = [name for name in dict.fromkeys(benchmarks) if name.split("-")[0] == "mosaic"]
     told = []
-    if graded and any(_is_metric(part) for part in parts):
-        whole = "metric is" if len(parts) == 1 else "the part metric of this reward is"
-        told.append(
-            f"Overlap: {whole} the verifier that grades {' and '.join(graded)}, so these numbers say how "
-            "well it was pleased, not whether another judge would agree."
-        )
+    for grader, (what, families) in GRADERS.items():
+        graded = [name for name in dict.fromkeys(benchmarks) if re.split("[-:]", name)[0] in families]
+        if graded and any(_is(part, grader) for part in parts):
+            whole = f"{grader} is" if len(parts) == 1 else f"the part {grader} of this reward is"
+            told.append(
+                f"Overlap: {whole} {what} {' and '.join(graded)}, so these numbers say how "
+                "well it was pleased, not whether another judge would agree."
+            )
     if both := [load_scorer(each).name for each in held_out if each in parts]:
         told.append(f"Overlap: {' and '.join(both)} both trains and is held out.")
     return " ".join(told)
 
 
-def _is_metric(settings: AnyScorer | UnifiedRewardPairs) -> bool:
-    """Returns whether it is the verifier, or a server that has the verifier behind it."""
+def _is(settings: AnyScorer | UnifiedRewardPairs, grader: str) -> bool:
+    """Returns whether it is the reward of that name, or a server that has it behind it."""
     if isinstance(settings, RemoteReward):
-        return MetricReward().name in load_scorer(settings).name.split("+")  # which a sum puts between names
-    return isinstance(settings, MetricReward)
+        return grader in load_scorer(settings).name.split("+")  # which a sum puts between names
+    return settings.kind == grader

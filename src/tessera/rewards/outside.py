@@ -8,6 +8,7 @@ from tessera.protocols import Reward, Scorer
 from tessera.scorers.blip.imagereward import ImageRewardConfig
 from tessera.scorers.blip.vqa import BlipVqaConfig
 from tessera.scorers.clip.settings import HPS, Aesthetic, ClipScore, PickScore
+from tessera.scorers.detection.geneval_settings import GenEvalReward
 from tessera.scorers.detection.settings import DetectionReward
 from tessera.scorers.git.vqa import GitVqaConfig
 from tessera.scorers.vlm.settings import HpsV3, OrmVlm, UnifiedReward, UnifiedRewardPairs, VqaScore
@@ -21,6 +22,7 @@ OutsideScorer = (
     | BlipVqaConfig
     | GitVqaConfig
     | DetectionReward
+    | GenEvalReward
     | UnifiedReward
     | OrmVlm
     | VqaScore
@@ -47,6 +49,10 @@ def load_outside(settings: OutsideScorer) -> Scorer:
             from tessera.scorers.detection.load import load_detection  # noqa: PLC0415 - likewise
 
             return load_detection(settings)
+        case GenEvalReward():
+            from tessera.scorers.detection.geneval_load import load_geneval  # noqa: PLC0415 - likewise
+
+            return load_geneval(settings)
         case UnifiedReward() | OrmVlm() | VqaScore() | HpsV3():
             from tessera.scorers.vlm.load import load_vlm  # noqa: PLC0415 - likewise
 

@@ -12,10 +12,10 @@ from typing import Any
 from tessera.algorithms.dpo import DPOConfig
 from tessera.algorithms.grpo import GRPOConfig
 from tessera.algorithms.iterated import IteratedConfig
+from tessera.data.sources import load_source, narrowed
 from tessera.errors import UserError
 from tessera.study.config import AxisName
 from tessera.training.config import RunConfig
-from tessera.world.prompts import PromptSource
 
 Axis = Callable[[RunConfig, Any], RunConfig]
 
@@ -62,7 +62,7 @@ def diversity(run: RunConfig, count: int) -> RunConfig:
     seed: they stand in a circle, and the next seed begins where this one ends; so the spread over seeds has
     in it what the choice of categories is worth.
     """
-    source = PromptSource.parse(run.prompts)
+    source = load_source(run.prompts)
     names = source.categories
     if not 1 <= count <= len(names):
         raise UserError(f"the axis diversity: {source.name} has 1 to {len(names)} categories, not {count}")
@@ -70,8 +70,7 @@ def diversity(run: RunConfig, count: int) -> RunConfig:
     if count == len(names):
         return fewer
     chosen = {names[(run.seed * count + place) % len(names)] for place in range(count)}
-    narrowed = replace(source, only=tuple(name for name in names if name in chosen))
-    return replace(fewer, prompts=narrowed.name)
+    return replace(fewer, prompts=narrowed(run.prompts, [name for name in names if name in chosen]))
 
 
 def rounds(run: RunConfig, count: int) -> RunConfig:

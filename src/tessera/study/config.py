@@ -31,10 +31,11 @@ class EvaluationConfig:
     """What every policy is measured on, always with the same pictures' seeds: only the policy differs."""
 
     benchmarks: tuple[str, ...] = ("mosaic-id", "mosaic-ood")
-    prompts_per_category: int = 60
-    samples_per_prompt: int = 2
+    prompts_per_category: int | None = 60  # unset: as many as the published numbers are made of
+    samples_per_prompt: int | None = 2  # likewise
     seed: int = 0
     batch_size: int = 64
+    settings: tuple[str, ...] = ()  # of benchmarks, as after --set of `tessera eval`
 
 
 @config

@@ -8,18 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from tessera.algorithms.dpo import DPOConfig
 from tessera.algorithms.grpo import GRPOConfig
+from tessera.benchmarks.load import load_benchmark
 from tessera.study.config import EvaluationConfig
 from tessera.study.matching import images_of
 from tessera.study.stages import Plan, Stage
 from tessera.study.work import BestOfWork, CandidatesWork, EvaluateWork, RolloutsWork, ScoreWork, TrainWork
 from tessera.training.config import RunConfig
-from tessera.world.prompts import PromptSource
 
 START = 5.0  # seconds until torch is loaded and a policy read
 DRAWN = 70.0  # pictures a second, drawn and judged
 SCORED = 400.0  # pictures a second, read and shown to a scorer
 ROW = 0.013  # seconds of an update per rollout, guidance's second replay included
-PROMPTS = 0.9  # share of the prompts asked for that a benchmark has
 
 
 def expected_seconds(stage: Stage) -> float:
@@ -41,9 +40,12 @@ def expected_seconds(stage: Stage) -> float:
 
 def pictures(evaluation: EvaluationConfig) -> float:
     """Returns about how many pictures an evaluation draws."""
-    sources = [PromptSource.parse(name) for name in evaluation.benchmarks]
-    count = sum(len(source.categories) for source in sources)
-    return PROMPTS * count * evaluation.prompts_per_category * evaluation.samples_per_prompt
+    total = 0.0
+    for name in evaluation.benchmarks:
+        benchmark = load_benchmark(name)
+        samples = evaluation.samples_per_prompt or benchmark.samples
+        total += samples * len(benchmark.prompts(evaluation.prompts_per_category))
+    return total
 
 
 def chains(plan: Plan, names: Sequence[str]) -> dict[str, float]:

@@ -90,8 +90,9 @@ def _measured_by(evaluation: EvaluationConfig) -> list[str]:
         "--num": evaluation.samples_per_prompt,
         "--seed": evaluation.seed,
     }
-    words = [word for name, value in sizes.items() for word in (name, str(value))]
-    return ["--benchmark", *evaluation.benchmarks, *words]
+    words = [word for name, value in sizes.items() if value is not None for word in (name, str(value))]
+    told = ["--set", *evaluation.settings] if evaluation.settings else []
+    return ["--benchmark", *evaluation.benchmarks, *words, *told]
 
 
 def _described(

@@ -22,6 +22,7 @@ from typing import Any
 from tessera import __version__
 from tessera.algorithms.dpo import DPOConfig
 from tessera.config import config, to_plain
+from tessera.data.sources import load_source
 from tessera.policies.layout import SETTINGS, WEIGHTS, last_checkpoint
 from tessera.rewards.judge import JudgeReward
 from tessera.rewards.named import scorer_settings
@@ -191,7 +192,12 @@ def outside_files(work: Work) -> dict[str, str]:
         found += [folder / SETTINGS, folder / WEIGHTS]
     if isinstance(scorer, JudgeReward) and scorer.folder is not None:
         found += sorted(Path(scorer.folder).iterdir())
-    return {str(path): _hash(path) for path in found if path.is_file()}
+    digests = {str(path): _hash(path) for path in found if path.is_file()}
+    if isinstance(work, RolloutsWork | TrainWork):
+        source = load_source(work.run.prompts)
+        if source.prompts() is not None:  # of an endless one, the name and the code say all
+            digests[work.run.prompts] = source.digest()
+    return digests
 
 
 @cache

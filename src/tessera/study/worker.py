@@ -20,7 +20,7 @@ from tessera.benchmarks.best_of import choose_in
 from tessera.benchmarks.candidates import scored_tables
 from tessera.benchmarks.divergence import divergence
 from tessera.benchmarks.layout import RECORDS, SUMMARY
-from tessera.benchmarks.mosaic import MosaicBenchmark, load_benchmark
+from tessera.benchmarks.load import load_benchmark, settings_of
 from tessera.benchmarks.runner import EvalConfig, evaluate
 from tessera.config import from_plain, to_plain
 from tessera.errors import UserError
@@ -28,6 +28,7 @@ from tessera.policies.base import PolicyModule
 from tessera.policies.layout import CHECKPOINTS, last_checkpoint
 from tessera.policies.load import load_policy
 from tessera.pool import leave_with
+from tessera.protocols import Benchmark
 from tessera.rewards.load import load_scorer
 from tessera.rewards.named import overlap
 from tessera.storage import CONFIG, open_in_place, read_jsonl, write_atomic, write_json
@@ -180,8 +181,9 @@ def _settings_in(folder: Path) -> EvalConfig:
     )
 
 
-def _benchmarks(evaluation: EvaluationConfig) -> list[MosaicBenchmark]:
-    return [load_benchmark(name) for name in evaluation.benchmarks]
+def _benchmarks(evaluation: EvaluationConfig) -> list[Benchmark]:
+    words = settings_of(evaluation.settings, evaluation.benchmarks)
+    return [load_benchmark(name, mine) for name, mine in words.items()]
 
 
 def _measure(

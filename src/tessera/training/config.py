@@ -68,7 +68,7 @@ class RunConfig:
     iterated: IteratedConfig | None = None  # rounds around the algorithm; unset: one, its reference kept
     reward: RewardConfig = MetricReward()
     max_missing: float = 0.1  # share of missing rewards above which a round fails
-    prompts: str = "mosaic-id"  # the source of training prompts, as in --benchmark; its train split
+    prompts: str = "mosaic-id"  # the source of training prompts (data/sources.py): a name, or a file
     view: View | None = None  # under which pictures are drawn; unset: the policy's own
     steps: int
     optimizer: OptimizerConfig

@@ -14,6 +14,8 @@ from tessera.algorithms.grpo import GRPO, GRPOConfig
 from tessera.algorithms.iterated import Iterated
 from tessera.benchmarks.mosaic import MosaicBenchmark
 from tessera.config import digest, to_plain
+from tessera.data.sources import load_source, overlap_note
+from tessera.data.streams import take
 from tessera.errors import UserError
 from tessera.policies.base import PolicyModule
 from tessera.policies.load import load_policy
@@ -39,7 +41,7 @@ from tessera.training.memory import plan_rows
 from tessera.training.metrics import Stopwatch, forget_after
 from tessera.training.watch import Watch
 from tessera.types import Progress, Prompt, View, silent
-from tessera.world.prompts import PromptSource, prompt_at
+from tessera.world.prompts import PromptSource
 
 
 def open_run(
@@ -58,7 +60,7 @@ def open_run(
     given.
     """
     team = team or Alone()
-    source = PromptSource.parse(settings.prompts)
+    source = load_source(settings.prompts)
     reward = load_reward(settings.reward)
     benchmarks = [MosaicBenchmark(PromptSource.parse(name), "val") for name in settings.watch.benchmarks]
     policy, reference = _policies(settings, team.device)
@@ -77,6 +79,13 @@ def open_run(
         "config_digest": state.config_digest,
         "tessera": version,
     }
+    if source.prompts() is not None:  # a file may change under its name
+        recorded["prompts_digest"] = source.digest()
+    overlaps = (
+        overlap(settings.reward, settings.watch.benchmarks, settings.watch.scorers),
+        overlap_note(source, settings.watch.benchmarks),
+        *source.notes,
+    )
     _check_shares(algorithm, team)
     plan = plan_rows(
         settings, policy, folder, team, drawn=view, trained=algorithm.trained_view, resume=resume
@@ -86,7 +95,7 @@ def open_run(
         "drawn_view": to_plain(view),
         "trained_view": to_plain(algorithm.trained_view),
         "strategy": settings.strategy,
-        "overlap": overlap(settings.reward, settings.watch.benchmarks, settings.watch.scorers),
+        "overlap": " ".join(filter(None, overlaps)),
         "processes": team.count,
         **plan.notes,
     }
@@ -118,7 +127,7 @@ def open_run(
     stopwatch, ledger = Stopwatch(), Ledger()
 
     def prompts(first: int, count: int) -> list[Prompt]:
-        return [prompt_at(source, "train", settings.seed, first + index) for index in range(count)]
+        return take(source, settings.seed, first, count)
 
     return Run(
         settings=settings,

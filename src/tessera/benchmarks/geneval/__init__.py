@@ -1,1 +1,1 @@
-"""GenEval (arXiv 2310.11513): its rules over detections, its files, its summary. The detector comes later."""
+"""GenEval (arXiv 2310.11513): prompts, what is seen, its rules, its files, its summary."""

@@ -11,12 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tessera.scorers.detection.geneval import Seen
+from tessera.scorers.detection.geneval import COLOURS, RELATIONS, Seen
 from tessera.scorers.detection.geometry import relative_position
 from tessera.types import Fact, Grade
-
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
-RELATIONS = ("left of", "right of", "above", "below")  # the order in which several are told
 
 
 def geneval(metadata: Mapping[str, Any], seen: Mapping[str, Sequence[Seen]]) -> Grade:

@@ -32,6 +32,8 @@ from tessera.types import Fact, Grade
 THRESHOLD = 0.3  # djghosh13/geneval:evaluation/evaluate_images.py
 COUNTING_THRESHOLD = 0.9  # for prompts of the tag "counting"
 MOST = 16  # objects of one class
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
+RELATIONS = ("left of", "right of", "above", "below")  # the order in which several are told
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,11 +45,20 @@ class Seen:
     colour: str = ""  # as the colour classifier names it; not looked at where no colour is asked for
 
 
+def counted_above(tag: str) -> float:
+    """Returns the score above which an object counts for a prompt of this tag."""
+    return COUNTING_THRESHOLD if tag == "counting" else THRESHOLD
+
+
 def confident(seen: Sequence[Seen], tag: str) -> list[Seen]:
     """Returns the objects of one class that GenEval counts for a prompt of this tag, best first."""
-    threshold = COUNTING_THRESHOLD if tag == "counting" else THRESHOLD
-    best_first = sorted(seen, key=lambda each: -each.score)  # of equal scores the earlier one
-    return [each for each in best_first if each.score > threshold][:MOST]
+    return most_confident(seen, counted_above(tag))
+
+
+def most_confident(seen: Sequence[Seen], least: float | None) -> list[Seen]:
+    """Returns the best objects of one class, those above `least` (None: any); of equal ones the earlier."""
+    best_first = sorted(seen, key=lambda each: -each.score)
+    return [each for each in best_first if least is None or each.score > least][:MOST]
 
 
 def geneval_soft(include: Sequence[Mapping[str, Any]], seen: Mapping[str, Sequence[Seen]]) -> Grade:

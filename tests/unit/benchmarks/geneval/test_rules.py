@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tessera.benchmarks.geneval.regrade import regraded, summarised
+from tessera.benchmarks.geneval.official import summarised
+from tessera.benchmarks.geneval.regrade import regraded
 from tessera.benchmarks.geneval.rules import geneval
 from tessera.errors import UserError
 from tessera.scorers.detection.geneval import Seen
