@@ -9,9 +9,9 @@ import torch
 
 from tessera.algorithms.base import Context
 from tessera.algorithms.grpo import GRPOConfig
-from tessera.policies.load import save_policy
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.policies.reference import frozen_copy
+from tessera.policies.saved import save_policy
 from tessera.protocols import Policy, Scorer
 from tessera.rewards.noise import NoiseReward
 from tessera.rewards.plain import Plain

@@ -14,7 +14,8 @@ from packaging.requirements import Requirement
 
 from tessera.data.home import DATA_VARIABLE
 from tessera.errors import TesseraError
-from tessera.policies.load import SHIPPED, load_policy
+from tessera.policies.load import load_policy
+from tessera.policies.settings import SHIPPED
 
 DISTRIBUTION = "tessera-rl"
 

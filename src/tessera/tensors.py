@@ -24,6 +24,13 @@ class TextBatch:
         """Returns the chosen rows, in the order given."""
         return TextBatch(ids=self.ids[index_B], mask=self.mask[index_B])
 
+    def distinct(self) -> tuple["TextBatch", Int[Tensor, " B"]]:
+        """Returns the batch without repetitions, and where in it each row is now."""
+        whole = torch.cat([self.ids, self.mask.to(self.ids.dtype)], dim=1)
+        rows, place_B = torch.unique(whole, dim=0, return_inverse=True)
+        ids, mask = rows.chunk(2, dim=1)
+        return TextBatch(ids=ids, mask=mask.bool()), place_B
+
     def cat(self, other: "TextBatch") -> "TextBatch":
         """Returns both batches in one, this one first."""
         return TextBatch(ids=torch.cat([self.ids, other.ids]), mask=torch.cat([self.mask, other.mask]))

@@ -48,6 +48,7 @@ FLOORS = {
     "recipes": 4,
     "study": 4,
     "report": 4,
+    "export": 4,
     "health": 4,
     # 5 edge
     "cli": 5,

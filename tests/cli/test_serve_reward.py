@@ -12,7 +12,7 @@ import pytest
 from tessera.cli.serve_reward import Flags, reward_of
 from tessera.rewards.custom import CustomReward
 from tessera.rewards.load import load_reward
-from tessera.rewards.metric import MetricReward
+from tessera.rewards.metric import MetricReward, load_metric
 from tests.architecture.source_tree import REPO
 from tests.cli.conftest import Run
 
@@ -40,14 +40,15 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
         server.send_signal(signal.SIGINT)
         out, err = server.communicate(timeout=30)
     assert (server.returncode, out, err) == (0, "", "")
-    assert (health["name"], health["digest"]) == ("metric", MetricReward(strict_weight=0.25).digest())
+    served = load_metric(MetricReward(strict_weight=0.25))
+    assert (health["name"], health["digest"]) == ("metric", served.digest())
     assert (told["digest"], health["limits"]["pictures"]) == (health["digest"], 9)
 
 
 def test_what_the_flags_name_is_served(tmp_path: Path) -> None:
     outside = "tests.unit.rewards.functions:brightness"
     (tmp_path / "sum.toml").write_text(SUM)
-    assert reward_of(Flags(scorer="metric")).digest() == MetricReward().digest()
+    assert reward_of(Flags(scorer="metric")).digest() == load_metric(MetricReward()).digest()
     assert (
         reward_of(Flags(scorer="noise", set=("seed=7",))).digest()
         != reward_of(Flags(scorer="noise")).digest()

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from tessera.cli.main import BROKEN_WEIGHTS
-from tessera.policies.load import load_policy, save_policy
+from tessera.policies.load import load_policy
+from tessera.policies.saved import save_policy
 from tessera.report.film import read_film
 from tessera.report.run_files import read_run
 from tests.architecture.source_tree import REPO

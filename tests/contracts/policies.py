@@ -19,6 +19,9 @@ from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.protocols import Policy
 from tessera.types import View
 from tessera.world.grammar import vocabulary
+from tests.contracts import llamagen
+from tests.contracts.emu3 import tiny_emu3, tiny_emu3_lora
+from tests.contracts.janus import tiny_janus, tiny_janus_lora
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,40 @@ CASES = {
         build=tiny_lora,
         prompts=("a star", "a photo of two red circles", "a large blue heart drawn on paper"),
         unreadable="a photo of a red circel",
+        frozen="base.",
+    ),
+    "llamagen-c2i-tiny": Case(
+        build=llamagen.tiny_c2i, prompts=llamagen.CLASS_PROMPTS, unreadable=llamagen.UNREADABLE_CLASS
+    ),
+    "llamagen-t2i-tiny": Case(
+        build=llamagen.tiny_t2i, prompts=llamagen.CAPTION_PROMPTS, unreadable=llamagen.UNREADABLE_CAPTION
+    ),
+    "llamagen-t2i-lora": Case(
+        build=llamagen.tiny_t2i_lora,
+        prompts=llamagen.CAPTION_PROMPTS,
+        unreadable=llamagen.UNREADABLE_CAPTION,
+        frozen="base.",
+    ),
+    "janus-tiny": Case(
+        build=tiny_janus,
+        prompts=("a star", "a photo of two red circles", "large blue hearts drawn on paper"),
+        unreadable="a star <begin_of_image>",
+    ),
+    "janus-lora": Case(
+        build=tiny_janus_lora,
+        prompts=("a star", "a photo of two red circles", "large blue hearts drawn on paper"),
+        unreadable="a star <begin_of_image>",
+        frozen="base.",
+    ),
+    "emu3-tiny": Case(
+        build=tiny_emu3,
+        prompts=("a star", "a photo of two red circles", "large blue hearts on paper"),
+        unreadable="a star <|image start|>",
+    ),
+    "emu3-lora": Case(
+        build=tiny_emu3_lora,
+        prompts=("a star", "a photo of two red circles", "large blue hearts on paper"),
+        unreadable="a star <|image start|>",
         frozen="base.",
     ),
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tessera.benchmarks.mosaic import load_benchmark
+from tessera.benchmarks.load import load_benchmark
 from tessera.protocols import Benchmark
 
 # Every implementation, by the name that the command line loads.

@@ -35,7 +35,7 @@ def test_the_spec_agrees_with_itself_and_with_what_the_methods_return(policy: Po
     assert len(text) == len(case.prompts)
     assert text.ids.shape == text.mask.shape
     assert text.mask.dtype == torch.bool
-    assert text.ids.shape[1] + 1 <= spec.prefix
+    assert text.ids.shape[1] <= spec.prefix
     tokens_BT = random_tokens(policy, len(text))
     with torch.no_grad():
         features_BTD = policy.features(text, tokens_BT)
@@ -81,8 +81,9 @@ def test_a_prompt_longer_than_the_window_is_refused_not_cut(policy: Policy, case
         policy.tokenize([" ".join([case.prompts[0]] * 2000)])
 
 
-def test_the_null_prompt_is_the_same_for_all_prompts(policy: Policy, case: Case) -> None:
-    null = policy.null_like(policy.tokenize(case.prompts))
+def test_the_null_prompt_tells_nothing_of_a_prompt_but_its_length(policy: Policy, case: Case) -> None:
+    text = policy.tokenize(case.prompts)
+    null = policy.null_like(TextBatch(ids=text.ids, mask=text.mask[:1].expand_as(text.mask)))
     tokens_BT = random_tokens(policy, 1).expand(len(null), -1)
     with torch.no_grad():
         features_BTD = policy.features(null, tokens_BT)

@@ -80,7 +80,7 @@ def test_recomputing_keeps_less_for_backward(policy: Policy, case: Case) -> None
     assert kept[1] < kept[0] / 2
 
 
-def test_the_footprint_agrees_with_the_cache_and_the_weights(policy: Policy) -> None:
+def test_the_footprint_agrees_with_the_cache_and_the_weights(policy: Policy, case: Case) -> None:
     sizes = policy.footprint
     assert sizes.parameters == sum(parameter.numel() for parameter in whole(policy).parameters())
     cache = policy.new_cache(2, 3)
@@ -88,7 +88,7 @@ def test_the_footprint_agrees_with_the_cache_and_the_weights(policy: Policy) -> 
     for half in (cache.keys, cache.values):
         assert half.nbytes == sizes.layers * 2 * 3 * sizes.cache_width * sizes.weight_bytes
     with torch.no_grad():
-        features_BTD = policy.features(policy.tokenize(["a star"]), random_tokens(policy, 1))
+        features_BTD = policy.features(policy.tokenize(case.prompts[:1]), random_tokens(policy, 1))
     assert features_BTD.shape[-1] == sizes.width
 
 

@@ -14,7 +14,7 @@ from tessera.algorithms.collecting import group_requests
 from tessera.policies.load import load_policy
 from tessera.protocols import Policy
 from tessera.recipes import load_recipe
-from tessera.rewards.metric import MetricReward
+from tessera.rewards.metric import MetricReward, load_metric
 from tessera.sampling.sampler import sample
 from tessera.training.config import OptimizerConfig, WatchConfig
 from tessera.world.prompts import PromptSource, prompt_at
@@ -26,7 +26,7 @@ PROMPTS = [prompt_at(PromptSource("id"), "train", 0, 10_000 + position) for posi
 
 def mean_reward(policy: Policy) -> float:
     rollouts = sample(policy, group_requests(PROMPTS, 1), policy.spec.default_view, seed=77)
-    return MetricReward().score(PROMPTS, policy.decode(rollouts.tokens)).value_B.mean().item()
+    return load_metric(MetricReward()).score(PROMPTS, policy.decode(rollouts.tokens)).value_B.mean().item()
 
 
 @pytest.mark.slow

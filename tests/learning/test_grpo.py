@@ -18,7 +18,7 @@ from tessera.algorithms.collecting import group_requests
 from tessera.policies.load import load_policy
 from tessera.protocols import Policy
 from tessera.recipes import load_recipe
-from tessera.rewards.metric import MetricReward
+from tessera.rewards.metric import MetricReward, load_metric
 from tessera.rewards.noise import NoiseReward
 from tessera.sampling.sampler import sample
 from tessera.training.config import OptimizerConfig, WatchConfig
@@ -52,7 +52,7 @@ def base() -> torch.Tensor:
 
 def rewards(policy: Policy) -> torch.Tensor:
     rollouts = sample(policy, group_requests(PROMPTS, 1), policy.spec.default_view, seed=77)
-    return MetricReward().score(PROMPTS, policy.decode(rollouts.tokens)).value_B
+    return load_metric(MetricReward()).score(PROMPTS, policy.decode(rollouts.tokens)).value_B
 
 
 @pytest.mark.slow

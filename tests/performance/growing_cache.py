@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tessera.objective.policy import draw_tokens, log_distribution, mix_guidance
-from tessera.policies.load import load_policy
+from tessera.policies.load import read_shipped
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.rng import rollout_seed, uniforms
 from tessera.sampling.decode import decode_rows
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     flags = parser.parse_args()
     torch.set_num_threads(1)
-    policy = load_policy("mosaic")
+    policy = read_shipped()
     view = policy.spec.default_view
     texts = [prompt.text for prompt in prompt_set("id", "val", 20)][: flags.rows // flags.group]
     prompts_B = [text for text in texts for _ in range(flags.group)]

@@ -3,6 +3,7 @@
     mosaic-id, mosaic-ood+counts     the embedded world's (world/prompts.py)
     geneval                          GenEval; its prompts are in the data directory (data/home.py)
     compbench, compbench:color,shape T2I-CompBench, or some of its categories
+    dpg, wise                        DPG-Bench and WISE, whose data and judge the user brings
     FILE.jsonl, FILE.csv, FILE.txt   anybody's prompts, graded by a scorer (scored_prompts.py)
     module:name                      anybody's code: what `name()` returns is the benchmark
 
@@ -10,7 +11,7 @@ A configuration is imported when its benchmark is asked for.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from tessera.plugins import check_name, load_named
 from tessera.protocols import Benchmark
 from tessera.world.prompts import PromptSource
 
-NAMES = ("mosaic-id", "mosaic-ood", "geneval", "compbench")
+NAMES = ("mosaic-id", "mosaic-ood", "geneval", "compbench", "dpg", "wise")
 T = TypeVar("T")
 
 
@@ -42,6 +43,8 @@ def load_benchmark(name: str, words: Sequence[str] = (), data: Path | None = Non
         return _geneval(name, words, data)
     if head == "compbench":
         return _compbench(name, words, data)
+    if head in ("dpg", "wise"):
+        return _asked(name, words, data)
     if name.endswith(SUFFIXES):
         return _scored_prompts(Path(name).expanduser(), words)
     if ":" in name:
@@ -50,6 +53,16 @@ def load_benchmark(name: str, words: Sequence[str] = (), data: Path | None = Non
         f"{unknown('benchmark', name, NAMES)} Or a file of prompts ({', '.join(SUFFIXES)}), or your own "
         "module:name."
     )
+
+
+def load_watched(name: str) -> Benchmark:
+    """Returns the benchmark to look at while training goes on: of mosaic, validation prompts.
+
+    Of the field's none has such a split. Who watches one that is measured afterwards must not choose by it.
+    """
+    if name.startswith("mosaic-"):
+        return MosaicBenchmark(PromptSource.parse(name), "val")
+    return load_benchmark(name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +113,30 @@ def _geneval(name: str, words: Sequence[str], data: Path | None) -> Benchmark:
 
 
 def _compbench(name: str, words: Sequence[str], data: Path | None) -> Benchmark:
-    raise NotImplementedError(name, words, data)
+    from tessera.benchmarks.compbench.load import load_compbench_benchmark  # noqa: PLC0415 - likewise
+    from tessera.scorers.compbench.settings import CATEGORIES, CompBench  # noqa: PLC0415 - likewise
+
+    only = tuple(filter(None, name.partition(":")[2].split(",")))
+    for category in only:
+        if category not in CATEGORIES:
+            raise UserError(f"{name}: {unknown('category', category, CATEGORIES)}")
+    settings = _settings(CompBench, words, "compbench")
+    if only:
+        settings = replace(settings, categories=tuple(each for each in CATEGORIES if each in only))
+    return load_compbench_benchmark(settings, home.find("t2i-compbench", data))
+
+
+def _asked(name: str, words: Sequence[str], data: Path | None) -> Benchmark:
+    from tessera.benchmarks.dpg.load import load_dpg  # noqa: PLC0415 - likewise
+    from tessera.benchmarks.dpg.settings import DpgSettings  # noqa: PLC0415 - likewise
+    from tessera.benchmarks.wise.load import load_wise  # noqa: PLC0415 - likewise
+    from tessera.benchmarks.wise.settings import WiseSettings  # noqa: PLC0415 - likewise
+
+    if name == "dpg":
+        return load_dpg(_settings(DpgSettings, words, name), home.data_dir(data))
+    if name == "wise":
+        return load_wise(_settings(WiseSettings, words, name), home.data_dir(data))
+    raise UserError(f"{name}: {name.partition(':')[0]} is measured whole; write it without the colon")
 
 
 def _scored_prompts(file: Path, words: Sequence[str]) -> Benchmark:

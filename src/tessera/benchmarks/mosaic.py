@@ -43,8 +43,3 @@ class MosaicBenchmark:
     def grade(self, prompts: Sequence[Prompt], images_BHWC: UInt8[ndarray, "B H W 3"]) -> list[Grade]:
         """Returns a verdict on each picture."""
         return verifier.grade([prompt.text for prompt in prompts], images_BHWC)
-
-
-def load_benchmark(name: str) -> MosaicBenchmark:
-    """Returns the benchmark of that name."""
-    return MosaicBenchmark(PromptSource.parse(name))

@@ -4,14 +4,15 @@ Everything lies in a folder of its own, whose layout is the official one, so the
 pictures, `drawn.jsonl` (drawing.py), the evidence (looking.py) and the official result files.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tessera.benchmarks.drawing import draw
+from tessera.benchmarks.drawing import draw, file_digest
 from tessera.benchmarks.graded import Graded
-from tessera.benchmarks.looking import look
+from tessera.benchmarks.looking import Look, look
+from tessera.errors import UserError
 from tessera.protocols import Observed, Policy
 from tessera.storage import write_atomic
 from tessera.types import EvalRecord, Progress, Prompt, View, silent
@@ -68,6 +69,57 @@ def evaluate_observed(
         for row, each in zip(rows, graded, strict=True)
     ]
     return records, graded
+
+
+def grade_folder(
+    images: Path,
+    benchmark: Observed,
+    prompts: Sequence[Prompt],
+    samples: int | None,
+    folder: Path,
+    *,
+    workers: Workers,
+    on_progress: Progress = silent,
+) -> tuple[list[EvalRecord], list[Graded]]:
+    """Returns the verdicts on pictures that somebody made, in the official layout; records keep their place.
+
+    As many of each prompt as are there, counted from the first, at most `samples`, unset the official number.
+    """
+    found = list(pictures_in(images, benchmark, prompts, samples))
+    if not found:
+        first = benchmark.picture(prompts[0], 0)
+        raise UserError(
+            f"{images} holds no picture of {benchmark.name}: its first one would be {images / first}"
+        )
+    home = folder / benchmark.name
+    home.mkdir(parents=True, exist_ok=True)
+    graded = look(
+        home,
+        benchmark,
+        found,
+        images=images,
+        opened=_named(workers, benchmark.name),
+        processes=workers.processes,
+        on_progress=on_progress,
+    )
+    records = [
+        replace(record_of(benchmark.name, each, seed=0), picture=str((images / each.picture).absolute()))
+        for each in graded
+    ]
+    return records, graded
+
+
+def pictures_in(
+    images: Path, benchmark: Observed, prompts: Sequence[Prompt], samples: int | None
+) -> Iterator[Look]:
+    """Yields the pictures of the prompts that are in a folder, up to the first that is missing of each."""
+    for prompt in prompts:
+        for sample in range(benchmark.samples if samples is None else samples):
+            place = benchmark.picture(prompt, sample)
+            digest = file_digest(images / place)
+            if not digest:
+                break
+            yield prompt, {"sample": sample, "picture": str(place), "digest": digest}
 
 
 def write_official(folder: Path, benchmark: Observed, graded: Sequence[Graded]) -> dict[str, Any]:

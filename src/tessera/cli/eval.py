@@ -22,8 +22,9 @@ class Flags(Output, Sampling):
     """Measure a policy, in and out of domain, with intervals over prompts, and write a page.
 
     Benchmarks: mosaic-id and mosaic-ood, and both with axes of shift: mosaic-ood+counts, +combos, +relations,
-    +all, or several: mosaic-id+combos+counts. Of the field geneval and compbench, or compbench:color,shape
-    (docs/benchmarks.md). A file of prompts (.jsonl, .csv, .txt) with a scorer, or your own module:name.
+    +all, or several: mosaic-id+combos+counts. Of the field geneval, compbench (or compbench:color,shape),
+    dpg and wise (docs/benchmarks.md). A file of prompts (.jsonl, .csv, .txt) with a scorer, or your own
+    module:name.
     With --best-of N every picture is drawn N times, and the best n of them by each --scorer are measured, for
     n = 1, 2, 4, ... N. All candidates are kept: with --resume, a smaller N or other scorers draw nothing.
     Scorers: preference, regressor, unified, orm (docs/judges.md), metric, noise, or your own module:function.
@@ -35,7 +36,7 @@ class Flags(Output, Sampling):
     prompts_per_category: int | None = None
     """the first so many prompts of each category, always the same ones; unset: as published (mosaic 60)"""
     num: int | None = None
-    """pictures per prompt; unset: as published (mosaic 2, geneval 4, compbench 10)"""
+    """pictures per prompt; unset: as published (mosaic 2, geneval 4, compbench 10, dpg 4, wise 1)"""
     set: tuple[str, ...] = ()
     """settings of benchmarks, BENCHMARK.KEY=VALUE: geneval.detector.weights=FOLDER"""
     data_dir: Path | None = None
@@ -56,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     flags = parse_flags(Flags, "eval", arguments)
 
     from tessera.benchmarks.best_of import choose_in
-    from tessera.benchmarks.layout import PAGE, read_summary
+    from tessera.benchmarks.layout import PAGE, RECORDS, read_summary
     from tessera.benchmarks.load import Opener, load_benchmark, settings_of
     from tessera.benchmarks.observed import Workers
     from tessera.benchmarks.runner import EvalConfig, evaluate
@@ -68,7 +69,8 @@ def run(arguments: Sequence[str]) -> int:
     from tessera.report.text import summary_lines
     from tessera.rewards.load import load_scorer
     from tessera.rewards.named import overlap, scorer_settings
-    from tessera.storage import OutputFolder, write_atomic
+    from tessera.storage import OutputFolder, read_jsonl, write_atomic
+    from tessera.types import EvalRecord
 
     flags.prepare()
     candidates = positive("best-of", flags.best_of)
@@ -117,15 +119,23 @@ def run(arguments: Sequence[str]) -> int:
                 choose_in(folder.work, benchmarks, config, candidates, scorers, overlaps, on_progress=bar)
         command = {"command": command_line("eval", arguments)}
         folder.note({**command, **asked} if folder.done else {**command, **asked, **timing})
-        page = evaluation_page(folder.work, f"One shift at a time: `{SHIFTS}`")
+        shifts = f"One shift at a time: `{SHIFTS}`" if any(map(is_mosaic, names)) else ""
+        page = evaluation_page(folder.work, shifts)
         write_atomic(folder.work / PAGE, page.encode())
         folder.finish()
     summary = read_summary(folder.final)
+    records = [EvalRecord.from_json(row) for row in read_jsonl(folder.final / RECORDS)]
     page = f"Open {link(folder.final / PAGE)} in a browser."
-    tables = [*summary_lines(summary), *best_of_lines(summary)]
+    tables = [*summary_lines(summary, records), *best_of_lines(summary)]
     trained = [f"Trained on it. {note}"] if (note := overlap_of(flags.policy)) else []
-    lines = [*tables, *trained, page, f"Next, one shift at a time: {SHIFTS}"]
+    shifts = [f"Next, one shift at a time: {SHIFTS}"] if any(map(is_mosaic, names)) else []
+    lines = [*tables, *trained, page, *shifts]
     return finish({"out": str(folder.final), "summary": summary}, as_json=flags.json, lines=lines)
+
+
+def is_mosaic(benchmark: str) -> bool:
+    """Returns whether it is one of the embedded world's, which has shifts."""
+    return benchmark.startswith("mosaic-")
 
 
 def some(name: str, value: int | None) -> int | None:

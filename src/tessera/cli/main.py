@@ -23,7 +23,8 @@ Use a policy
   score         scorers on pictures that are there already: tables, and a page in the order of the scores
   scorers       every scorer: role, weights, licence, unit, needs, and the test that proves it
   judge         how far scorers agree with the exact verifier, and what choosing by them gains
-  regrade geneval  GenEval's verdicts on saved detections, at other thresholds, without a model
+  regrade geneval, regrade compbench
+                verdicts again on what was seen, by other thresholds or rules, without a model
   power         how many prompts and training seeds show a difference of a given size
 
 Train one
@@ -71,6 +72,7 @@ COMMANDS = {  # name -> module of this package, loaded when the command is calle
     "judge": "judge",
     "pair": "pair",
     "power": "power",
+    "regrade compbench": "regrade_compbench",
     "regrade geneval": "regrade_geneval",
     "sample": "sample",
     "score": "score",

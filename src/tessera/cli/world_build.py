@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     import torch
 
     from tessera.config import to_plain
-    from tessera.policies.load import load_policy
+    from tessera.policies.load import read_mosaic, read_shipped
     from tessera.pretraining import build as stages
     from tessera.pretraining.judges import build as judge_stages
     from tessera.storage import OutputFolder
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
             if flags.only != "judges":
                 stages.build(folder.work, config, bar)
             if flags.only != "policy":
-                artist = load_policy("mosaic" if flags.only == "judges" else str(folder.work))
+                artist = read_shipped() if flags.only == "judges" else read_mosaic(folder.work)
                 judge_stages.build_judges(artist, folder.work / JUDGES, judges, bar)
         folder.finish()
     out = link(folder.final)

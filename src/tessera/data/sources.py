@@ -3,6 +3,7 @@
     mosaic-id, mosaic-id:color,texture+combos    the embedded world's, without end (world/prompts.py)
     compbench, compbench:color,shape             T2I-CompBench's, 700 of a category
     t2i-r1, t2i-r1:spatial                       T2I-R1's 7 223
+    toy, toy:color                               64 short ones, shipped (toy.py)
     FILE.txt, FILE.jsonl, FILE.csv[:category]    anybody's (prompt_files.py)
     t2i-r1 without compbench,geneval             those that are no prompts of these benchmarks (overlap.py)
 
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tessera.data import compbench_files, home
+from tessera.data import compbench_files, home, toy
 from tessera.data.compbench_files import CompBenchSplit, read_compbench
 from tessera.data.geneval_files import read_geneval
 from tessera.data.overlap import Overlap, overlaps
@@ -28,7 +29,7 @@ from tessera.world.prompts import PromptSource, Split, prompt_set
 
 WITHOUT = " without "
 MOSAIC = ("mosaic-id", "mosaic-ood")
-TRAINING = (*MOSAIC, "compbench", "t2i-r1")
+TRAINING = (*MOSAIC, "compbench", "t2i-r1", toy.NAME)
 BENCHMARKS = (*MOSAIC, "compbench", "geneval")
 DATASETS = {"compbench": "t2i-compbench", "geneval": "geneval", "t2i-r1": "t2i-r1"}  # in `catalogue`
 HELD_OUT: tuple[Split, ...] = ("val", "test")
@@ -52,6 +53,8 @@ def load_source(name: str, data: Path | None = None) -> PromptStream:
         listed = _compbench(only, "train", data)
     elif head == "t2i-r1":
         listed = _only(source, read_t2i_r1(home.find("t2i-r1", data)), only)
+    elif head == toy.NAME:
+        listed = _only(source, toy.toy_prompts(), only)
     elif head.endswith(SUFFIXES):
         listed = _only(source, read_prompt_file(Path(head).expanduser()), only)
     else:

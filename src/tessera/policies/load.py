@@ -1,105 +1,134 @@
-"""Policies by name or by folder: what `--policy` accepts everywhere.
+"""Policies by name, by folder or by their settings: what `--policy` accepts everywhere.
 
-A policy folder has `policy.json` (its kind and sizes) and `model.safetensors` (its weights, half precision
-by default: the rounding is far below what training moves). A checkpoint is a policy folder; a run folder
-stands for its last complete checkpoint.
+    mosaic, mosaic-blind                       shipped
+    janus-pro-1b, janus-pro-7b, emu3           published weights, from the hub's cache or the hub
+    llamagen-t2i-xl-256, ...                   likewise (policies/llamagen/published.py)
+    random:janus-pro-7b, random:llamagen-...   the published sizes with random weights: to measure cost
+    random:janus-tiny, random:llamagen-tiny, random:emu3-tiny
+                                               the same classes at sizes for one core (policies/tiny.py)
+    FOLDER                                     a policy folder, a checkpoint, a run folder (its last complete
+                                               checkpoint), or a model as transformers saves it
+
+A policy folder has `policy.json` (its kind and settings) and its weights. A family is imported when one of it
+is asked for: transformers takes seconds.
 """
 
 import json
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-
-from tessera.config import config, from_plain, to_plain
 from tessera.errors import CheckpointError, UserError, unknown
 from tessera.policies.base import PolicyModule
-from tessera.policies.layout import CHECKPOINTS, SETTINGS, WEIGHTS, last_checkpoint
-from tessera.policies.lora import LoRAPolicy
+from tessera.policies.emu3.config import Emu3Config
+from tessera.policies.janus.config import JanusConfig
+from tessera.policies.layout import CHECKPOINTS, SETTINGS, last_checkpoint
+from tessera.policies.llamagen.files import PUBLISHED, LlamaGenFiles
 from tessera.policies.mosaic.blind import blinded
-from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.policy import MosaicPolicy
-from tessera.storage import write_json
+from tessera.policies.saved import read_saved
+from tessera.policies.settings import NAMED, SHIPPED, PolicyConfig
+from tessera.policies.tiny import TINY, tiny_policy
 
-SHIPPED = ("mosaic", "mosaic-blind")  # the second reads no prompt
-
-
-@config
-class SavedPolicy:
-    """What `policy.json` holds."""
-
-    kind: Literal["mosaic"]
-    mosaic: MosaicConfig
+RANDOM = "random:"
+TRANSFORMERS = "config.json"  # of a folder as transformers saves models
+SEED = 0  # of random weights
 
 
-def load_policy(name: str) -> MosaicPolicy:
-    """Returns the shipped policy of that name, or the one of a policy folder, checkpoint or run folder."""
-    if name in SHIPPED:
-        with as_file(files("tessera.policies.mosaic") / "assets") as folder:
-            return blinded(read_policy(folder)) if name == "mosaic-blind" else read_policy(folder)
+def load_policy(settings: PolicyConfig) -> PolicyModule:
+    """Returns the policy that is meant, on the CPU, in evaluation mode."""
+    match settings:
+        case JanusConfig():
+            from tessera.policies.janus.load import load_janus  # noqa: PLC0415 - see the head
+
+            return load_janus(settings)
+        case Emu3Config():
+            from tessera.policies.emu3.load import load_emu3  # noqa: PLC0415 - likewise
+
+            return load_emu3(settings)
+        case LlamaGenFiles():
+            from tessera.policies.llamagen.load import load_files  # noqa: PLC0415 - likewise
+
+            return load_files(settings)
+        case str(name) if name in SHIPPED:
+            shipped = read_shipped()
+            return blinded(shipped) if name == "mosaic-blind" else shipped
+        case str(name) if name in NAMED:
+            return load_policy(NAMED[name])
+        case str(name) if name in PUBLISHED:
+            from tessera.policies.llamagen.load import load_published  # noqa: PLC0415 - likewise
+
+            return load_published(name)
+        case str(name) if name.startswith(RANDOM):
+            return random_policy(name.removeprefix(RANDOM))
+        case str(name):
+            return _in_folder(name)
+
+
+def read_shipped() -> MosaicPolicy:
+    """Returns the embedded policy."""
+    with as_file(files("tessera.policies.mosaic") / "assets") as folder:
+        return read_mosaic(folder)
+
+
+def read_mosaic(folder: Path) -> MosaicPolicy:
+    """Returns an embedded policy that was saved in a folder."""
+    policy = read_saved(folder)
+    if not isinstance(policy, MosaicPolicy):
+        raise UserError(f"{folder} holds a policy of another kind than mosaic: {policy.spec.name}")
+    return policy
+
+
+def random_policy(name: str) -> PolicyModule:
+    """Returns a policy of the published sizes, or a tiny one, that draws noise."""
+    match name:
+        case "janus-pro-1b" | "janus-pro-7b":
+            from tessera.policies.janus.published import random_janus  # noqa: PLC0415 - likewise
+
+            return random_janus("1b" if name == "janus-pro-1b" else "7b", seed=SEED)
+        case "emu3":
+            from tessera.policies.emu3.published import random_emu3  # noqa: PLC0415 - likewise
+
+            return random_emu3(seed=SEED)
+        case name if name in PUBLISHED:
+            from tessera.policies.llamagen.load import random_published  # noqa: PLC0415 - likewise
+
+            return random_published(name, seed=SEED)
+        case name if name in TINY:
+            return tiny_policy(name)
+        case _:
+            raise UserError(unknown("policy of random weights", name, (*NAMED, *PUBLISHED, *TINY)))
+
+
+def _in_folder(name: str) -> PolicyModule:
     folder = Path(name)
     if not folder.exists():
-        raise UserError(f"{unknown('policy', name, SHIPPED)} A folder of that name does not exist either")
+        known = (*SHIPPED, *NAMED, *PUBLISHED)
+        raise UserError(f"{unknown('policy', name, known)} A folder of that name does not exist either")
     if (folder / CHECKPOINTS).is_dir():
         checkpoint = last_checkpoint(folder)
         if checkpoint is None:
             raise CheckpointError(f"{folder} has no complete checkpoint yet; let the run reach its first one")
-        return read_policy(checkpoint)
-    return read_policy(folder)
+        return read_saved(checkpoint)
+    if not (folder / SETTINGS).is_file() and (folder / TRANSFORMERS).is_file():
+        return load_policy(_family(folder))
+    return read_saved(folder)
 
 
-def read_policy(folder: Path) -> MosaicPolicy:
-    """Returns the policy saved in a folder."""
-    settings, weights = folder / SETTINGS, folder / WEIGHTS
-    for path in (settings, weights):
-        if not path.is_file():
-            raise CheckpointError(f"{folder} holds no policy: {path.name} is missing")
+def _family(folder: Path) -> PolicyConfig:
+    """Returns the settings of a model that transformers saved, or its authors in their own layout."""
+    path = folder / TRANSFORMERS
     try:
-        text = settings.read_text(encoding="utf-8")
-        saved = from_plain(SavedPolicy, _json(text), where=str(settings))
-        tensors = load_file(weights)
-    except (SafetensorError, ValueError, OSError) as error:
-        raise CheckpointError(
-            f"{folder} is corrupted ({error}). Copy it again, make it again, or delete it if it is a "
-            "checkpoint: its run goes on from the one before with --resume"
-        ) from error
-    policy = MosaicPolicy(saved.mosaic)
-    expected = {name: tuple(tensor.shape) for name, tensor in policy.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if expected != found:
-        name = next(n for n in {**expected, **found} if expected.get(n) != found.get(n))
-        raise CheckpointError(
-            f"{weights}: {name} has shape {found.get(name, 'none')}, {SETTINGS} asks for "
-            f"{expected.get(name, 'none')}: the two files do not belong together"
-        )
-    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
-    if broken:
-        raise CheckpointError(f"{weights}: {broken[0]} holds NaN or infinity; the weights are unusable")
-    policy.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    return policy.eval()
-
-
-def save_policy(policy: PolicyModule, folder: Path, dtype: torch.dtype = torch.float16) -> None:
-    """Writes the policy into a folder; an adapter is merged into the weights, in float32."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if isinstance(policy, LoRAPolicy):
-        base, weights = policy.base, policy.merged()
-    else:
-        base, weights = policy, policy.state_dict()
-    if not isinstance(base, MosaicPolicy):
-        raise TypeError(f"{type(base).__name__} is not saved as a policy folder yet")
-    tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in weights.items()}
-    temporary = folder / f".{WEIGHTS}"
-    save_file(tensors, temporary)
-    temporary.replace(folder / WEIGHTS)
-    write_json(folder / SETTINGS, to_plain(SavedPolicy(kind="mosaic", mosaic=base.config)))
-
-
-def _json(text: str) -> dict[str, object]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{SETTINGS} holds no JSON object")
-    return value
+        told: Any = json.loads(path.read_text(encoding="utf-8"))
+        kind = told.get("model_type") if isinstance(told, dict) else None
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no JSON ({error}); copy it again") from error
+    match kind:
+        case "janus" | "multi_modality":
+            return JanusConfig(weights=str(folder))
+        case "emu3" | "Emu3":
+            return Emu3Config(weights=str(folder))
+        case _:
+            raise CheckpointError(
+                f"{path} is of the kind {kind!r}; policies are janus, its original multi_modality, and emu3"
+            )

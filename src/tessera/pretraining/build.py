@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from tessera import __version__
-from tessera.benchmarks.mosaic import load_benchmark
+from tessera.benchmarks.load import load_benchmark
 from tessera.benchmarks.runner import EvalConfig, evaluate
 from tessera.config import config, to_plain
-from tessera.policies.load import load_policy, save_policy
+from tessera.policies.load import read_mosaic
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.policies.saved import save_policy
 from tessera.pretraining.corpus import CorpusConfig
 from tessera.pretraining.policy import PolicyTraining, train_policy
 from tessera.pretraining.tokenizer import TokenizerTraining, round_trip, train_tokenizer
@@ -60,7 +61,7 @@ def build(folder: Path, settings: BuildConfig, on_progress: Progress = silent) -
     train_policy(policy, settings.corpus, settings.policy, settings.seed, on_progress)
     lap("policy")
     save_policy(policy, folder)
-    policy = load_policy(str(folder))  # as rounded to half precision: what others will load
+    policy = read_mosaic(folder)  # as rounded to half precision: what others will load
     provenance = {
         "made_by": "tessera world build",
         "tessera": __version__,

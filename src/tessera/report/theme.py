@@ -23,7 +23,9 @@ def render(template: str, **context: object) -> str:
 
 
 def series_of(benchmark: str) -> Series:
-    """Returns the colour class of a benchmark: training stays in the family `id` without any shift axis."""
+    """Returns the colour class of a benchmark. Only of mosaic is it known here what training has seen."""
+    if not benchmark.startswith("mosaic-"):
+        return "neutral"
     family, *axes = benchmark.split("+")
     if family.endswith("-ood") or (axes and family.endswith("-id")):
         return "out-of-domain"

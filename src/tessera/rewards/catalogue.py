@@ -2,6 +2,7 @@
 
 from tessera.scorers.blip.load import ENTRIES as BLIP
 from tessera.scorers.clip.load import ENTRIES as CLIP
+from tessera.scorers.compbench.load import ENTRIES as COMPBENCH
 from tessera.scorers.detection.geneval_load import ENTRIES as GENEVAL
 from tessera.scorers.detection.load import ENTRIES as DETECTION
 from tessera.scorers.entry import Entry
@@ -37,4 +38,4 @@ SHIPPED = (
     ),
 )
 
-ENTRIES: tuple[Entry, ...] = (*SHIPPED, *CLIP, *BLIP, *GIT, *VLM, *DETECTION, *GENEVAL)
+ENTRIES: tuple[Entry, ...] = (*SHIPPED, *CLIP, *BLIP, *GIT, *VLM, *DETECTION, *GENEVAL, *COMPBENCH)

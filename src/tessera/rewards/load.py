@@ -9,7 +9,7 @@ from tessera.protocols import Reward, Scorer
 from tessera.rewards.custom import CustomReward, load_function
 from tessera.rewards.ensemble import Combination, Ensemble, Part
 from tessera.rewards.judge import JudgeReward, load_judge_reward
-from tessera.rewards.metric import MetricReward
+from tessera.rewards.metric import MetricReward, load_metric
 from tessera.rewards.noise import NoiseReward
 from tessera.rewards.outside import OutsideScorer, load_outside, load_outside_reward
 from tessera.rewards.plain import Plain
@@ -63,7 +63,9 @@ def load_scorer(settings: AnyScorer) -> Scorer:
             return load_function(settings)
         case RemoteReward():
             return RemoteScorer(Servers(settings))
-        case MetricReward() | NoiseReward():
+        case MetricReward():
+            return load_metric(settings)
+        case NoiseReward():
             return settings
         case _:
             return load_outside(settings)

@@ -7,6 +7,7 @@ from typing import Any
 from tessera.config import config, from_plain, merged
 from tessera.errors import UserError, unknown
 from tessera.rewards.load import AnyReward, AnyScorer, EnsembleReward, ScorerConfig, load_scorer
+from tessera.rewards.metric import MetricReward
 from tessera.rewards.remote.settings import RemoteReward
 from tessera.scorers.judges.sizes import JUDGES
 from tessera.scorers.vlm.settings import UnifiedRewardPairs
@@ -25,6 +26,7 @@ OUTSIDE: Mapping[str, Mapping[str, Any]] = {
     "gdino-spatial": {"kind": "gdino", "task": "spatial"},
     "gdino-numeracy": {"kind": "gdino", "task": "numeracy"},
     "geneval": {"kind": "geneval"},
+    "compbench": {"kind": "compbench"},
     "unifiedreward": {"kind": "unifiedreward"},
     "orm-vlm": {"kind": "orm-vlm"},
     "vqascore": {"kind": "vqascore"},
@@ -34,6 +36,7 @@ OUTSIDE: Mapping[str, Mapping[str, Any]] = {
 GRADERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "metric": ("the verifier that grades", ("mosaic",)),
     "geneval": ("what grades", ("geneval",)),
+    "compbench": ("what grades", ("compbench",)),
 }
 NAMES = (*JUDGES, "metric", "noise", *OUTSIDE)
 
@@ -89,4 +92,6 @@ def _is(settings: AnyScorer | UnifiedRewardPairs, grader: str) -> bool:
     """Returns whether it is the reward of that name, or a server that has it behind it."""
     if isinstance(settings, RemoteReward):
         return grader in load_scorer(settings).name.split("+")  # which a sum puts between names
+    if isinstance(settings, MetricReward):  # the one or the other grader, as the prompt is
+        return grader == "metric" or (grader == "compbench" and settings.compbench is not None)
     return settings.kind == grader

@@ -8,6 +8,7 @@ from tessera.protocols import Reward, Scorer
 from tessera.scorers.blip.imagereward import ImageRewardConfig
 from tessera.scorers.blip.vqa import BlipVqaConfig
 from tessera.scorers.clip.settings import HPS, Aesthetic, ClipScore, PickScore
+from tessera.scorers.compbench.settings import CompBench
 from tessera.scorers.detection.geneval_settings import GenEvalReward
 from tessera.scorers.detection.settings import DetectionReward
 from tessera.scorers.git.vqa import GitVqaConfig
@@ -23,6 +24,7 @@ OutsideScorer = (
     | GitVqaConfig
     | DetectionReward
     | GenEvalReward
+    | CompBench
     | UnifiedReward
     | OrmVlm
     | VqaScore
@@ -53,6 +55,10 @@ def load_outside(settings: OutsideScorer) -> Scorer:
             from tessera.scorers.detection.geneval_load import load_geneval  # noqa: PLC0415 - likewise
 
             return load_geneval(settings)
+        case CompBench():
+            from tessera.scorers.compbench.load import load_compbench  # noqa: PLC0415 - likewise
+
+            return load_compbench(settings)
         case UnifiedReward() | OrmVlm() | VqaScore() | HpsV3():
             from tessera.scorers.vlm.load import load_vlm  # noqa: PLC0415 - likewise
 

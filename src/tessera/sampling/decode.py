@@ -26,13 +26,13 @@ def prefill_rows(
 ) -> tuple[Cache, Float[Tensor, "R D"]]:
     """Returns a cache with every row's prefix in it, and the features that predict the first token.
 
-    Each distinct prompt is read once, the null prompt once for all rows: R is B, or 2B with guidance.
+    Each distinct prompt is read once, and each distinct null prompt: R is B, or 2B with guidance.
     """
     prompts, spec = len(text_P), policy.spec
     if view.guided:
-        first = torch.zeros(1, dtype=torch.long, device=text_P.ids.device)
-        text_P = text_P.cat(policy.null_like(text_P.rows(first)))
-        rows_B = torch.cat([rows_B, torch.full_like(rows_B, prompts)])
+        null, place_P = policy.null_like(text_P).distinct()
+        text_P = text_P.cat(null)
+        rows_B = torch.cat([rows_B, prompts + place_P[rows_B]])
     prefix = policy.new_cache(len(text_P), spec.prefix)
     features_PD = policy.prefill(text_P, prefix)
     cache = policy.new_cache(len(rows_B), spec.prefix + spec.tokens - 1)

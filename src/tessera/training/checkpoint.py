@@ -31,8 +31,8 @@ from torch.optim import Optimizer
 from tessera.errors import CheckpointError, CheckpointMismatch, TrainingError
 from tessera.policies.base import PolicyModule
 from tessera.policies.layout import CHECKPOINTS, COMPLETE, checkpoint_path, last_checkpoint
-from tessera.policies.load import read_policy, save_policy
 from tessera.policies.lora import LoRAPolicy
+from tessera.policies.saved import read_saved, save_policy
 from tessera.protocols import Policy
 from tessera.storage import full_disk_told, write_json
 from tessera.training.distributed import Team, write_tensors
@@ -111,7 +111,7 @@ def load_checkpoint(folder: Path) -> tuple[PolicyModule, RunState]:
         state = RunState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{folder / STATE} cannot be read: {error}") from error
-    return read_policy(folder), state
+    return read_saved(folder), state
 
 
 def load_optimizer(folder: Path, optimizer: Optimizer, named: Named, team: Team) -> None:

@@ -10,6 +10,7 @@ from tessera.algorithms.iterated import IteratedConfig
 from tessera.config import config, to_plain
 from tessera.errors import UserError
 from tessera.policies.lora import LoRAConfig
+from tessera.policies.settings import PolicyFamily
 from tessera.rewards.load import RewardConfig, ScorerConfig
 from tessera.rewards.metric import MetricReward
 from tessera.training.distributed import Strategy
@@ -63,7 +64,8 @@ class RunConfig:
     """A whole run."""
 
     recipe: str  # where the values come from
-    policy: str = "mosaic"  # what is trained, and the reference
+    policy: str = "mosaic"  # what is trained, and the reference: a name or a folder (policies/load.py)
+    model: PolicyFamily | None = None  # it, with settings of its family; unset: as the name has them
     algorithm: AlgorithmConfig
     iterated: IteratedConfig | None = None  # rounds around the algorithm; unset: one, its reference kept
     reward: RewardConfig = MetricReward()

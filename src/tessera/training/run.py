@@ -12,7 +12,7 @@ from tessera.algorithms.base import Algorithm, Context
 from tessera.algorithms.dpo import DPO, DPOConfig
 from tessera.algorithms.grpo import GRPO, GRPOConfig
 from tessera.algorithms.iterated import Iterated
-from tessera.benchmarks.mosaic import MosaicBenchmark
+from tessera.benchmarks.load import load_watched
 from tessera.config import digest, to_plain
 from tessera.data.sources import load_source, overlap_note
 from tessera.data.streams import take
@@ -24,6 +24,7 @@ from tessera.policies.reference import frozen_copy
 from tessera.protocols import Policy
 from tessera.rewards.load import load_reward, load_scorer
 from tessera.rewards.named import overlap
+from tessera.rng import derive_seed
 from tessera.storage import open_in_place
 from tessera.training.checkpoint import (
     RunState,
@@ -39,9 +40,8 @@ from tessera.training.ledger import Ledger
 from tessera.training.loop import Run
 from tessera.training.memory import plan_rows
 from tessera.training.metrics import Stopwatch, forget_after
-from tessera.training.watch import Watch
+from tessera.training.watch import FILM_TRAINING, Watch
 from tessera.types import Progress, Prompt, View, silent
-from tessera.world.prompts import PromptSource
 
 
 def open_run(
@@ -62,7 +62,7 @@ def open_run(
     team = team or Alone()
     source = load_source(settings.prompts)
     reward = load_reward(settings.reward)
-    benchmarks = [MosaicBenchmark(PromptSource.parse(name), "val") for name in settings.watch.benchmarks]
+    benchmarks = [load_watched(name) for name in settings.watch.benchmarks]
     policy, reference = _policies(settings, team.device)
     view = settings.view or policy.spec.default_view
     algorithm = _algorithm(settings, view)
@@ -155,11 +155,13 @@ def open_run(
         watch=Watch(
             benchmarks=benchmarks,
             scorers=[load_scorer(each) for each in settings.watch.scorers],
-            base=frozen_copy(load_policy(settings.policy).to(team.device)) if settings.watch.kl else None,
+            base=frozen_copy(_begun(settings).to(team.device)) if settings.watch.kl else None,
             prompts_per_category=settings.watch.prompts_per_category,
             view=view,
             seed=settings.seed,
             batch_size=settings.batch_size,
+            training=tuple(take(source, derive_seed("film", settings.seed), 0, FILM_TRAINING)),
+            reward=reward,
         ),
         stopwatch=stopwatch,
         ledger=ledger,
@@ -169,9 +171,14 @@ def open_run(
     )
 
 
+def _begun(settings: RunConfig) -> PolicyModule:
+    """Returns the policy that the run starts from."""
+    return load_policy(settings.model or settings.policy)
+
+
 def _policies(settings: RunConfig, device: torch.device) -> tuple[PolicyModule, Policy]:
     """Returns the policy that trains and its reference, both as the run starts."""
-    base = load_policy(settings.policy).to(device)
+    base = _begun(settings).to(device)
     base.recompute(settings.gradient_checkpointing)
     if settings.adapter is None:
         return base, frozen_copy(base)

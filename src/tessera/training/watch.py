@@ -12,7 +12,7 @@ from numpy import ndarray
 from tessera.benchmarks.divergence import divergences
 from tessera.benchmarks.runner import graded_batches
 from tessera.benchmarks.summary import summarise
-from tessera.protocols import Benchmark, Policy, Scorer
+from tessera.protocols import Benchmark, Policy, Reward, Scorer
 from tessera.rng import derive_seed
 from tessera.sampling.sampler import Request, requests, sample
 from tessera.statistics.alarms import ALARM_LEVEL
@@ -20,7 +20,7 @@ from tessera.statistics.intervals import mean_estimate
 from tessera.storage import append_jsonl, full_disk_told, read_jsonl
 from tessera.training.film import Shot, write_film
 from tessera.training.metrics import EVALUATED, HELD_OUT
-from tessera.types import EvalRecord, View
+from tessera.types import EvalRecord, Grade, Prompt, View
 
 # The film strip shows so many samples of the first validation prompts of each category, whatever the base
 # makes of them. Chosen by what the base got wrong, any run would look good: drawn again, some are right by
@@ -28,6 +28,7 @@ from tessera.types import EvalRecord, View
 # with a standard error of 4.2; of 96 it is about 16, with 6.5.
 FILM_PROMPTS = 2
 FILM_SAMPLES = 4
+FILM_TRAINING = 12  # training prompts, where no benchmark is watched
 
 SCORES = ("strict", "soft")
 KL = "kl"  # nats per token, as benchmarks/divergence.py measures it
@@ -47,6 +48,8 @@ class Watch:
     view: View
     seed: int
     batch_size: int
+    training: Sequence[Prompt]  # what the film strip shows where there is no benchmark, with the reward's say
+    reward: Reward
 
     def measure(self, policy: Policy, run: Path, step: int) -> dict[str, Any]:
         """Returns {benchmark: {"strict", "soft", "kl", each held-out scorer}} with intervals; writes it down.
@@ -111,7 +114,7 @@ class Watch:
         """Returns the pictures of the film strip, the samples of a prompt side by side."""
         prompts = [(each, prompt) for each in self.benchmarks for prompt in each.prompts(FILM_PROMPTS)]
         if not prompts:
-            return []
+            return self._shoot_training(policy)
         wanted = requests([prompt.text for _, prompt in prompts], FILM_SAMPLES)
         seed = derive_seed("film", self.seed)
         rollouts = sample(policy, wanted, self.view, seed=seed, batch_size=self.batch_size)
@@ -132,6 +135,28 @@ class Watch:
                 for n, (image_HWC, grade) in enumerate(zip(images_GHWC, grades, strict=True))
             ]
         return shots
+
+
+    def _shoot_training(self, policy: Policy) -> list[Shot]:
+        """Returns pictures of training prompts, with what the reward says of them as `soft`."""
+        texts = {prompt.text: prompt for prompt in self.training}  # each once: the samples are numbered
+        wanted = requests(list(texts), FILM_SAMPLES)
+        seed = derive_seed("film", self.seed)
+        rollouts = sample(policy, wanted, self.view, seed=seed, batch_size=self.batch_size)
+        images_BHWC = policy.decode(rollouts.tokens)
+        asked = [texts[text] for text in rollouts.prompts]
+        said = self.reward.score(asked, images_BHWC, FILM_SAMPLES)
+        return [
+            Shot(
+                number=row,
+                benchmark="training",
+                prompt=prompt,
+                sample=rollouts.samples[row],
+                image_HWC=images_BHWC[row],
+                grade=Grade(strict=np.nan, soft=float(said.value_B[row]), reason=said.reasons[row]),
+            )
+            for row, prompt in enumerate(asked)
+        ]
 
 
 def _changes(

@@ -13,7 +13,7 @@ from tessera.algorithms.dpo import DPOConfig
 from tessera.algorithms.grpo import GRPO, GRPOConfig, TokenBatch
 from tessera.algorithms.iterated import Iterated, IteratedConfig
 from tessera.errors import UserError
-from tessera.policies.load import read_policy
+from tessera.policies.saved import read_saved
 from tessera.storage import read_jsonl
 from tessera.training.run import open_run
 from tessera.types import View
@@ -51,7 +51,7 @@ def test_the_reference_of_the_second_round_is_the_one_asked_for(
         assert not (last / "reference.safetensors").exists()
         return
     found = load_file(last / "reference.safetensors")
-    base, policy = (dict(read_policy(folder).trainable()) for folder in (start, first))
+    base, policy = (dict(read_saved(folder).trainable()) for folder in (start, first))
     for name, tensor in found.items():
         expected = base[name] + share * (policy[name] - base[name])
         torch.testing.assert_close(tensor, expected.detach(), atol=1e-7, rtol=1e-6)
@@ -75,8 +75,8 @@ def test_dpo_draws_anew_each_round_with_the_policy_as_it_stands(tmp_path: Path, 
     headers = [
         json.loads((out / "rollouts" / f"round_00{round_}" / "config.json").read_text()) for round_ in (0, 1)
     ]
-    after_round_0 = read_policy(out / "checkpoints" / "step_000002").digest()
-    assert [h["policy_digest"] for h in headers] == [read_policy(start).digest(), after_round_0]
+    after_round_0 = read_saved(out / "checkpoints" / "step_000002").digest()
+    assert [h["policy_digest"] for h in headers] == [read_saved(start).digest(), after_round_0]
     assert headers[0]["seed"] != headers[1]["seed"]
     lines = list(read_jsonl(out / "metrics.jsonl"))
     assert [line["images"] for line in lines] == [24, 0, 24, 0]

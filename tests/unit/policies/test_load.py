@@ -8,9 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tessera.errors import CheckpointError, UserError
-from tessera.policies.load import SETTINGS, WEIGHTS, load_policy, save_policy
+from tessera.policies.layout import SETTINGS, WEIGHTS
+from tessera.policies.load import load_policy
 from tessera.policies.mosaic.config import MosaicConfig, TokenizerConfig, TransformerConfig
 from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.policies.saved import save_policy
 from tessera.world.grammar import vocabulary
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from tessera.errors import UserError
-from tessera.policies.load import read_policy, save_policy
 from tessera.policies.lora import REFERENCE, LoRAConfig, LoRAPolicy, LoRAReference
 from tessera.policies.reference import move
+from tessera.policies.saved import read_saved, save_policy
 from tessera.protocols import Policy
 from tessera.sampling.decode import replay_distribution, replay_logp
 from tessera.types import View
@@ -82,7 +82,7 @@ def test_backward_finds_the_adapter_though_the_reference_spoke_in_between(recomp
 def test_merged_weights_are_the_same_policy_to_rounding_and_a_policy_folder(tmp_path: Path) -> None:
     policy = tiny_lora()
     save_policy(policy, tmp_path, torch.float32)
-    merged = read_policy(tmp_path)
+    merged = read_saved(tmp_path)
     torch.testing.assert_close(distribution(merged), distribution(policy), atol=2e-5, rtol=1e-5)
     by_hand = tiny_mosaic().state_dict()
     adapter = dict(policy.trainable())

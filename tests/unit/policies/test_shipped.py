@@ -3,9 +3,9 @@
 import math
 from importlib.resources import files
 
-from tessera.benchmarks.mosaic import load_benchmark
+from tessera.benchmarks.load import load_benchmark
 from tessera.config import to_plain
-from tessera.policies.load import load_policy
+from tessera.policies.load import load_policy, read_shipped
 from tessera.pretraining.build import BENCHMARKS, BuildConfig, shipped_provenance
 from tessera.pretraining.tokenizer import round_trip
 
@@ -29,7 +29,7 @@ def test_the_provenance_belongs_to_the_weights_and_to_the_configuration_in_the_c
 
 def test_the_tokenizer_brings_scenes_back_exactly() -> None:
     """2,000 scenes; the claim is 99.5 %, the provenance's own figure is repeated here."""
-    result = round_trip(load_policy("mosaic").tokenizer, 2000, seed=1)
+    result = round_trip(read_shipped().tokenizer, 2000, seed=1)
     assert result["exact"] >= 0.995
     provenance = shipped_provenance()
     assert provenance is not None

@@ -6,7 +6,7 @@ import pytest
 
 from tessera.errors import RewardError
 from tessera.policies.layout import CHECKPOINTS
-from tessera.policies.load import read_policy
+from tessera.policies.saved import read_saved
 from tessera.rewards.custom import CustomReward
 from tessera.storage import read_jsonl
 from tests.tiny import run_config, run_in, save_tiny_policy
@@ -44,13 +44,13 @@ def test_it_stops_before_a_weight_has_moved(
 def test_some_missing_are_counted_and_the_rest_is_learnt_from(tmp_path: Path, start: Path) -> None:
     moved = train_on(start, tmp_path / "run", "every_fourth_missing", max_missing=0.3)
     assert [row["missing"] for row in read_jsonl(tmp_path / "run" / "metrics.jsonl")] == [2, 2, 2, 2]
-    assert moved != read_policy(start).digest()
+    assert moved != read_saved(start).digest()
 
 
 def test_a_constant_teaches_nothing_at_all(tmp_path: Path, start: Path) -> None:
     """Advantages are 0 exactly, and the KL to a reference that is the policy has no gradient."""
     after = train_on(start, tmp_path / "run", "constant")
-    assert after == read_policy(start).digest()
+    assert after == read_saved(start).digest()
     rows = list(read_jsonl(tmp_path / "run" / "metrics.jsonl"))
     assert [(row["zero_variance_groups"], row["reward_std"], row["grad_norm"]) for row in rows] == [
         (2, 0, 0)

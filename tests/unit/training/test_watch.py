@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from tessera.benchmarks.mosaic import load_benchmark
+from tessera.benchmarks.load import load_benchmark
 from tessera.policies.load import load_policy
 from tessera.protocols import Policy
 from tessera.rewards.custom import CustomReward
-from tessera.rewards.load import load_scorer
+from tessera.rewards.load import load_reward, load_scorer
 from tessera.rewards.noise import NoiseReward
 from tessera.scorers.mosaic import grade
 from tessera.storage import read_jsonl
@@ -26,6 +26,7 @@ from tessera.training.watch import FILM_PROMPTS, FILM_SAMPLES, Watch
 from tessera.types import Prompt
 from tests.contracts.policies import tiny_mosaic
 from tests.tiny import run_config, run_in, save_tiny_policy
+from tests.unit.rewards.functions import brightness
 
 NAMES = ("mosaic-id", "mosaic-ood")
 BRIGHTNESS = CustomReward(function="tests.unit.rewards.functions:brightness")
@@ -43,6 +44,8 @@ def watch() -> Watch:
         view=policy.spec.default_view,
         seed=0,
         batch_size=64,
+        training=[Prompt(id=text, text=text) for text in ("a star", "a red ring", "a star")],
+        reward=load_reward(BRIGHTNESS),
     )
 
 
@@ -67,6 +70,16 @@ def test_the_samples_of_a_prompt_are_different_pictures(watch: Watch) -> None:
     shots = watch.shoot(tiny_mosaic())[:FILM_SAMPLES]
     assert [shot.sample for shot in shots] == list(range(FILM_SAMPLES))
     assert (shots[0].image_HWC != shots[1].image_HWC).any()
+
+
+def test_without_a_benchmark_training_prompts_are_shown_with_what_the_reward_says(watch: Watch) -> None:
+    shots = replace(watch, benchmarks=[]).shoot(tiny_mosaic())
+    assert [(shot.prompt.text, shot.sample) for shot in shots] == [
+        (text, sample) for text in ("a star", "a red ring") for sample in range(FILM_SAMPLES)
+    ]
+    for shot in shots:
+        assert np.isnan(shot.grade.strict)
+        assert shot.grade.soft == pytest.approx(brightness([shot.prompt], shot.image_HWC[None])[0])
 
 
 def test_a_verdict_is_that_of_the_picture_beside_it(watch: Watch, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tessera.report.compare.read import Evaluation, read_evaluations
 from tessera.report.compare.scores import OVERALL, ScoreTable, leaves_out_zero, score_table
 from tessera.report.compare.shared import share
 from tessera.report.numbers import NARROW_SPACE
+from tessera.report.score_chart import score_chart
 from tessera.report.theme import render, series_of
 from tessera.report.units import PERCENT
 from tessera.statistics.intervals import LEVEL
@@ -128,12 +129,10 @@ def compare_page(comparison: Comparison, command: str = "") -> str:
 def _chart(table: ScoreTable) -> str:
     """Returns the overall scores with their intervals."""
     rows = [Row(label=line.name, strict=line.scores[OVERALL]) for line in table.lines]
-    # Its scale is in percent; scores in another unit have their table alone.
-    return (
-        interval_chart(rows, title=f"Overall score, {table.benchmark}", series=series_of(table.benchmark))
-        if table.unit is PERCENT
-        else ""
-    )
+    title, series = f"Overall score, {table.benchmark}", series_of(table.benchmark)
+    if table.unit is PERCENT:
+        return interval_chart(rows, title=title, series=series)
+    return score_chart(rows, table.unit, title=title, series=series)
 
 
 def _method(evaluation: Evaluation) -> str:

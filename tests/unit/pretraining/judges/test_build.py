@@ -2,7 +2,7 @@
 
 import pytest
 
-from tessera.policies.load import load_policy
+from tessera.policies.load import read_shipped
 from tessera.pretraining.judges.build import (
     SOURCES,
     CorpusSizes,
@@ -30,7 +30,7 @@ def test_fewer_steps_make_smaller_corpora_and_nothing_else_changes() -> None:
 
 def test_only_unified_reads_short_sentences_and_orm_sees_nothing_but_the_policy_s_own_pictures() -> None:
     few = CorpusSizes(group=2, spoilt_id=3, spoilt_ood=3, drawn_id=1, drawn_ood=1, base=3)
-    learnt = corpora(load_policy("mosaic"), few, seed=0)
+    learnt = corpora(read_shipped(), few, seed=0)
     reads_photo = {name: any((part.ids == PHOTO).any() for part in parts) for name, parts in learnt.items()}
     assert reads_photo == {"preference": False, "regressor": False, "unified": True, "orm": False}
     spoilt = learnt["preference"][0]
@@ -50,7 +50,7 @@ def test_a_comparison_has_a_line_for_every_judge_and_source_and_says_which_weigh
 @pytest.fixture(scope="module")
 def pictures() -> Examination:
     """Returns 120 pictures by the base policy for 30 validation prompts."""
-    return examination(load_policy("mosaic"), "mosaic-id", 5, 4)
+    return examination(read_shipped(), "mosaic-id", 5, 4)
 
 
 @pytest.mark.parametrize(("name", "floor"), [("preference", 0.6), ("regressor", 0.7), ("unified", 0.7)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tessera.policies.load import load_policy
+from tessera.policies.load import read_shipped
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.pretraining.judges.corpus import AS_TRAINED, Drawing, sampled, spoilt
 from tessera.pretraining.judges.labels import Labelled
@@ -16,7 +16,7 @@ from tessera.world.prompts import split_of
 
 @pytest.fixture(scope="module")
 def policy() -> MosaicPolicy:
-    return load_policy("mosaic")
+    return read_shipped()
 
 
 def texts(labelled: Labelled) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tessera.policies.load import load_policy
+from tessera.policies.load import read_shipped
 from tessera.pretraining.judges.corpus import spoilt
 from tessera.pretraining.judges.labels import Labelled
 from tessera.pretraining.judges.training import (
@@ -23,7 +23,7 @@ from tessera.world.grammar import vocabulary
 
 @pytest.fixture(scope="module")
 def rows() -> Labelled:
-    return spoilt(load_policy("mosaic"), "id", 24, 2, seed=5)
+    return spoilt(read_shipped(), "id", 24, 2, seed=5)
 
 
 def judged(outputs_BE: torch.Tensor) -> Judgement:

@@ -1,0 +1,129 @@
+"""The language model of Emu3 over a static cache: prefix, one or two more tokens, or all of them at once.
+
+The layers are those of transformers, called as they are: names, adapters and sharding stay theirs. What is
+given to them is the input, its positions and its mask, and where keys and values go.
+
+Rows begin at different slots of the text window, and a row gives what it would give alone: its first token
+has position 0, and the blank slots before it are never attended. Columns that are blank in all rows are left
+out; what becomes of the other blanks differs by task:
+
+    extend, prefill   prompts end at the same slot, so every row writes the same slots; blanks are masked, and
+                      a single token of rows that all begin at one slot needs no mask
+    states            rows are rolled to begin at the first column, so that all blanks lie behind the last
+                      token, where a causal mask hides them: the fused kernels of a GPU take no other mask
+
+Axes: B rows, S columns, P slots of the prefix, N tokens appended, T image tokens, D width.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+from transformers import Emu3TextModel
+
+from tessera.sampling.cache import StaticCache
+
+
+@dataclass(frozen=True, slots=True)
+class Emu3Cache(StaticCache):
+    """Keys and values of rows that begin at different slots."""
+
+    blank_B: Int[Tensor, " B"]  # slots before each row's first token
+    # The fewest and the most of them, on the CPU whatever the rest is on: a step looks without waiting.
+    bounds: Int[Tensor, "2"]
+
+    @staticmethod
+    def around(store: StaticCache) -> "Emu3Cache":
+        """Returns an empty cache that keeps its keys and values in this one."""
+        blank_B = torch.zeros(store.keys.shape[1], dtype=torch.long, device=store.keys.device)
+        return Emu3Cache(store.keys, store.values, blank_B, torch.zeros(2, dtype=torch.long))
+
+    def fan_out(self, source: Any, rows_B: Int[Tensor, " B"], length: int) -> None:
+        """Copies the first `length` positions of the source's chosen rows, and where these begin."""
+        StaticCache.fan_out(self, source, rows_B, length)
+        self.begin(source.blank_B[rows_B])
+
+    def begin(self, blank_B: Int[Tensor, " B"]) -> None:
+        """Notes how many slots stay blank before each row."""
+        self.blank_B.copy_(blank_B)
+        self.bounds.copy_(torch.stack(blank_B.aminmax()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What a layer of transformers takes for its cache: slots to write, and those it then attends."""
+
+    cache: Emu3Cache
+    first: int
+    start: int
+    stop: int
+
+    def update(self, keys: Tensor, values: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        """Writes; returns keys and values of all slots from the first to the last written, as views."""
+        all_keys, all_values = self.cache.keys[layer], self.cache.values[layer]
+        all_keys[:, :, self.start : self.stop] = keys
+        all_values[:, :, self.start : self.stop] = values
+        return all_keys[:, :, self.first : self.stop], all_values[:, :, self.first : self.stop]
+
+
+def prefill(
+    language: Emu3TextModel, x_BPD: Float[Tensor, "B P D"], blank_B: Int[Tensor, " B"], cache: Emu3Cache
+) -> Float[Tensor, "B D"]:
+    """Fills the cache with the prefix; returns the state of its last slot."""
+    cache.begin(blank_B)
+    low, _ = cache.bounds.tolist()
+    return _append(language, x_BPD[:, low:], low, cache)
+
+
+def extend(
+    language: Emu3TextModel, x_BND: Float[Tensor, "B N D"], slot: int, cache: Emu3Cache
+) -> Float[Tensor, "B D"]:
+    """Writes more tokens, from this slot on; returns the state of the last. Nothing waits for a GPU."""
+    return _append(language, x_BND, slot, cache)
+
+
+def _append(language: Emu3TextModel, x_BND: Tensor, slot: int, cache: Emu3Cache) -> Tensor:
+    low, high = cache.bounds.tolist()
+    stop = slot + x_BND.shape[1]
+    column_N = torch.arange(slot, stop, device=x_BND.device)
+    mask = None
+    if low < high or stop > slot + 1:
+        column_S = torch.arange(low, stop, device=x_BND.device)
+        shown_BNS = (column_S <= column_N[:, None]) & (column_S >= cache.blank_B[:, None, None])
+        # A blank slot sees itself: one that saw nothing would be NaN, and NaN times 0 is NaN.
+        mask = (shown_BNS | (column_S == column_N[:, None]))[:, None]
+    written = _Written(cache, low, slot, stop)
+    turns = language.rotary_emb(x_BND, (column_N - cache.blank_B[:, None]).clamp(min=0))
+    for layer in language.layers:
+        x_BND = layer(x_BND, attention_mask=mask, position_embeddings=turns, past_key_values=written)
+    return language.norm(x_BND[:, -1])
+
+
+def states(
+    language: Emu3TextModel,
+    x_BSD: Float[Tensor, "B S D"],
+    blank_B: Int[Tensor, " B"],
+    wanted_T: Int[Tensor, " T"],
+    *,
+    recompute: bool,
+) -> Float[Tensor, "B T D"]:
+    """Returns the states of the wanted columns, each a function of those up to it."""
+    low, high = torch.stack(blank_B.aminmax()).tolist()
+    x_BSD, blank_B, wanted_T = x_BSD[:, low:], blank_B - low, wanted_T - low
+    columns = x_BSD.shape[1]
+    column_S = torch.arange(columns, device=x_BSD.device)
+    if low < high:
+        rolled_BS = (column_S + blank_B[:, None]) % columns
+        x_BSD = x_BSD.take_along_dim(rolled_BS[..., None], dim=1)
+    turns = language.rotary_emb(x_BSD, column_S[None])
+    for layer in language.layers:
+        if recompute:
+            x_BSD = checkpoint(
+                layer, x_BSD, position_embeddings=turns, use_reentrant=False, preserve_rng_state=False
+            )
+        else:
+            x_BSD = layer(x_BSD, position_embeddings=turns)
+    return language.norm(x_BSD.take_along_dim((wanted_T - blank_B[:, None])[..., None], dim=1))

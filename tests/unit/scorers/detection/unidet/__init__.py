@@ -1,0 +1,1 @@
+"""UniDet: names of its checkpoints, tiny ones, a second slow implementation, and what they show."""
