@@ -6,6 +6,7 @@ the final name. `--resume` continues a partial folder made with the same setting
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,16 @@ def _finite(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
+
+
+def second_name(source: Path, target: Path) -> None:
+    """Gives a file that never changes another name, or copies it where the disk has no such names."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

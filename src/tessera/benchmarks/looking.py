@@ -35,15 +35,14 @@ def look(
     benchmark: Observed,
     pictures: Sequence[Look],
     *,
-    images: Path | None = None,
     opened: Callable[[int], Observed] | None = None,
     processes: int = 1,
     on_progress: Progress = silent,
 ) -> list[Graded]:
     """Returns every picture with its verdict, in order; the instruments look at what they have not seen.
 
-    `pictures` are prompts with rows that have "sample", "picture" and "digest"; they lie in `images`, unset
-    in the folder itself. `opened` gives the benchmark to another process, by its number.
+    `pictures` are prompts with rows that have "sample", "picture" and "digest". `opened` gives the
+    benchmark to another process, by its number.
     """
     path, by = folder / benchmark.evidence, benchmark.digest()
     drop_torn_line(path)
@@ -58,7 +57,7 @@ def look(
     what, done = f"{benchmark.name}: grading", len(pictures) - sum(map(len, missing))
     on_progress(what, done, len(pictures))
     mine = opened if opened is not None and processes > 1 else _same(benchmark)
-    work = partial(_look, folder=images or folder, by=by)
+    work = partial(_look, folder=folder, by=by)
     for _, rows in spread(missing, mine, work, processes if opened is not None else 1):
         append_jsonl(path, rows)
         known |= {(row["prompt_id"], row["sample"]): row for row in rows}

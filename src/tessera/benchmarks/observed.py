@@ -5,7 +5,7 @@ pictures, `drawn.jsonl` (drawing.py), the evidence (looking.py) and the official
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +14,7 @@ from tessera.benchmarks.graded import Graded
 from tessera.benchmarks.looking import Look, look
 from tessera.errors import UserError
 from tessera.protocols import Observed, Policy
-from tessera.storage import write_atomic
+from tessera.storage import second_name, write_atomic
 from tessera.types import EvalRecord, Progress, Prompt, View, silent
 
 
@@ -81,7 +81,7 @@ def grade_folder(
     workers: Workers,
     on_progress: Progress = silent,
 ) -> tuple[list[EvalRecord], list[Graded]]:
-    """Returns the verdicts on pictures that somebody made, in the official layout; records keep their place.
+    """Returns the verdicts on pictures that somebody made, in the official layout; they are named here, too.
 
     As many of each prompt as are there, counted from the first, at most `samples`, unset the official number.
     """
@@ -92,21 +92,17 @@ def grade_folder(
             f"{images} holds no picture of {benchmark.name}: its first one would be {images / first}"
         )
     home = folder / benchmark.name
-    home.mkdir(parents=True, exist_ok=True)
+    for _, row in found:
+        second_name(images / row["picture"], home / row["picture"])
     graded = look(
         home,
         benchmark,
         found,
-        images=images,
         opened=_named(workers, benchmark.name),
         processes=workers.processes,
         on_progress=on_progress,
     )
-    records = [
-        replace(record_of(benchmark.name, each, seed=0), picture=str((images / each.picture).absolute()))
-        for each in graded
-    ]
-    return records, graded
+    return [record_of(benchmark.name, each, seed=0) for each in graded], graded
 
 
 def pictures_in(

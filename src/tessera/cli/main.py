@@ -20,6 +20,7 @@ Look
 Use a policy
   sample        prompts -> pictures, a captioned grid, samples.jsonl
   eval          policy x benchmarks -> eval.jsonl, summary.json, a page
+  grade         a benchmark's verdicts on pictures that another tool made
   score         scorers on pictures that are there already: tables, and a page in the order of the scores
   scorers       every scorer: role, weights, licence, unit, needs, and the test that proves it
   judge         how far scorers agree with the exact verifier, and what choosing by them gains
@@ -69,6 +70,7 @@ COMMANDS = {  # name -> module of this package, loaded when the command is calle
     "data overlap": "data_overlap",
     "doctor": "doctor",
     "eval": "eval",
+    "grade": "grade",
     "judge": "judge",
     "pair": "pair",
     "power": "power",

@@ -5,7 +5,6 @@ It goes on where an earlier attempt was killed, whenever that was; two attempts 
 
 import fcntl
 import json
-import os
 import shutil
 import sys
 import time
@@ -31,7 +30,7 @@ from tessera.pool import leave_with
 from tessera.protocols import Benchmark
 from tessera.rewards.load import load_scorer
 from tessera.rewards.named import overlap
-from tessera.storage import CONFIG, open_in_place, read_jsonl, write_atomic, write_json
+from tessera.storage import CONFIG, open_in_place, read_jsonl, second_name, write_atomic, write_json
 from tessera.study.config import EvaluationConfig
 from tessera.study.stages import COMPLETE, STAGES, Stage, code_version, stage_folder
 from tessera.study.work import (
@@ -115,7 +114,7 @@ def _adopt(run: Run, shared: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     for part in sorted((shared / STORE).glob("part_*")):
-        _link(part, work / part.name)
+        second_name(part, work / part.name)
     header = json.loads((shared / STORE / CONFIG).read_text(encoding="utf-8"))
     own = {"reward_digest": run.context.reward.digest(), "logp_view": run.settings.algorithm.logp_view}
     write_json(work / CONFIG, {**header, **own})
@@ -156,14 +155,14 @@ def _candidates(work: CandidatesWork, folder: Path, inputs: Mapping[str, Path]) 
 
 def _take_over(folder: Path, evaluated: Path) -> None:
     """Gives a stage the pictures of an evaluation, and then the records, which say that they are there."""
-    shutil.copytree(evaluated / "pictures", folder / "pictures", copy_function=_link, dirs_exist_ok=True)
+    shutil.copytree(evaluated / "pictures", folder / "pictures", copy_function=_named, dirs_exist_ok=True)
     for name in (CONFIG, RECORDS):
         write_atomic(folder / name, (evaluated / name).read_bytes())
 
 
 def _best_of(work: BestOfWork, folder: Path, drawn: Path, command: str) -> int:
     scorer, names = load_scorer(work.scorer), work.evaluation.benchmarks
-    shutil.copytree(drawn / "pictures", folder / "pictures", copy_function=_link, dirs_exist_ok=True)
+    shutil.copytree(drawn / "pictures", folder / "pictures", copy_function=_named, dirs_exist_ok=True)
     recorded = json.loads((drawn / CONFIG).read_text(encoding="utf-8"))
     chosen = {"best_of": work.count, "scorers": {scorer.name: scorer.digest()}, "command": command}
     write_json(folder / CONFIG, {**recorded, **chosen})
@@ -226,13 +225,8 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(each)
 
 
-def _link(source: str | Path, target: str | Path) -> None:
-    """Makes a second name for a file that never changes, or a copy where the disk has no such names."""
-    Path(target).unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _named(source: str | Path, target: str | Path) -> None:
+    second_name(Path(source), Path(target))
 
 
 def main(out: Path, name: str, parent: int | None) -> int:
