@@ -67,6 +67,7 @@ def evaluate(
         samples = settings.samples_of(benchmark)
         per_prompt = samples * candidates
         if isinstance(benchmark, Observed):
+            kept: dict[str, int] = {}
             records, graded = evaluate_observed(
                 folder,
                 benchmark,
@@ -77,13 +78,13 @@ def evaluate(
                 seed=settings.seed,
                 batch_size=batch_size,
                 workers=workers,
-                on_progress=on_progress,
+                on_progress=_noting(kept, on_progress),
             )
             first = [each for each in graded if each.sample < samples]
             official[benchmark.name] = write_official(folder / benchmark.name, benchmark, first)
             done = [record for record in done if record.benchmark != benchmark.name] + records
             write_lines(folder / RECORDS, (record.to_json() for record in done))
-            made += len(records)
+            made += len(records) - min(kept.values())  # those that neither drawing nor grading had to touch
             continue
         wanted = [
             Request(prompt.text, sample)
@@ -120,6 +121,16 @@ def evaluate(
     write_json(folder / SUMMARY, summary)
     seconds = time.perf_counter() - start
     return summary, {"seconds": round(seconds, 2), "images_per_second": round(made / seconds, 1)}
+
+
+def _noting(kept: dict[str, int], on_progress: Progress) -> Progress:
+    """Returns who hears of progress and notes, of each kind of work, how much was there when it began."""
+
+    def hear(what: str, done: int, total: int, note: str = "") -> None:
+        kept.setdefault(what, done)
+        on_progress(what, done, total, note)
+
+    return hear
 
 
 def graded_batches(

@@ -26,10 +26,12 @@ Use a policy
   judge         how far scorers agree with the exact verifier, and what choosing by them gains
   regrade geneval, regrade compbench
                 verdicts again on what was seen, by other thresholds or rules, without a model
+  understand    whether a unified model still reads pictures after training: your own questions, paired
   power         how many prompts and training seeds show a difference of a given size
 
 Train one
   train         a recipe (mosaic-grpo, mosaic-dpo) -> run folder: metrics, pictures, checkpoints
+  export        a run -> weights in the model's own layout, the adapter alone, a model card
   pair          what the pairs of a DPO run are, with a page; what another pairing would give
   serve-reward  a scorer or a reward behind HTTP, for runs in other processes or on other machines
 
@@ -70,6 +72,7 @@ COMMANDS = {  # name -> module of this package, loaded when the command is calle
     "data overlap": "data_overlap",
     "doctor": "doctor",
     "eval": "eval",
+    "export": "export",
     "grade": "grade",
     "judge": "judge",
     "pair": "pair",
@@ -82,6 +85,7 @@ COMMANDS = {  # name -> module of this package, loaded when the command is calle
     "serve-reward": "serve_reward",
     "study": "study",
     "train": "train",
+    "understand": "understand",
     "world build": "world_build",
     "world show": "world_show",
 }

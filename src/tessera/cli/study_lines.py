@@ -76,7 +76,7 @@ def dry_run(
 
 def _outline(study: StudyConfig, workers: int) -> dict[str, Any]:
     cells = cells_of(study, known_rates(study))
-    plan = plan_of(cells, code_version())
+    plan = plan_of(cells, code_version(), outline=True)
     return {
         "study": study.name,
         "experiments": [experiment.name for experiment in study.experiments],
