@@ -16,6 +16,10 @@ from tessera.sampling.sampler import Request, concatenate, sample
 from tessera.tensors import Rollouts, Scores, TextBatch
 from tessera.types import Prompt, View
 
+# Who drew what is learnt from at once and written nowhere: hashing all weights of a 7 B model at every step
+# would take longer than the step.
+UNHASHED = "the policy as it was"
+
 
 def group_requests(prompts: Sequence[Prompt], group: int) -> list[Request]:
     """Returns `group` requests per prompt, side by side.
@@ -32,9 +36,18 @@ def group_requests(prompts: Sequence[Prompt], group: int) -> list[Request]:
     return wanted
 
 
-def draw(context: Context, wanted: Sequence[Request], view: View, *, seed: int) -> Rollouts:
-    """Returns the requested rollouts by the policy as it is now."""
-    return sample(context.policy, wanted, view, seed=seed, batch_size=context.batch_size)
+def draw(
+    context: Context, wanted: Sequence[Request], view: View, *, seed: int, policy_digest: str
+) -> Rollouts:
+    """Returns the requested rollouts by the policy as it is now, whose digest is known, or not asked for."""
+    return sample(
+        context.policy,
+        wanted,
+        view,
+        seed=seed,
+        batch_size=context.batch_size,
+        policy_digest=policy_digest,
+    )
 
 
 def spend_on_pictures(context: Context, count: int) -> None:
@@ -118,7 +131,7 @@ def draw_groups(
             places = [chosen[number] for number in todo]
             asked = [wanted[place * group + sample] for place in places for sample in range(group)]
             with context.phase("sample"):
-                rollouts = draw(context, asked, view, seed=seed)
+                rollouts = draw(context, asked, view, seed=seed, policy_digest=UNHASHED)
             spend_on_pictures(context, len(rollouts))
             scores = judge(
                 context, [stream[place] for place in places for _ in range(group)], rollouts, group

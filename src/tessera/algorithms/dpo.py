@@ -187,7 +187,16 @@ class DPO:
         if context.peers.first:
             context.peers.wait()
         prompts = context.prompts(round_ * settings.prompts, settings.prompts)
-        rollouts = drawn(context, store, prompts, settings.group, self.view, seed=seed, resumed=resumed)
+        rollouts = drawn(
+            context,
+            store,
+            prompts,
+            settings.group,
+            self.view,
+            seed=seed,
+            drawer=drawer,
+            resumed=resumed,
+        )
         scores = judged(context, store, settings.prompts, settings.group)
         missing = refuse_missing(scores, context.max_missing, context.reward.name)
         reward_PG = scores.value_B.view(settings.prompts, settings.group)

@@ -48,9 +48,10 @@ def drawn(
     view: View,
     *,
     seed: int,
+    drawer: str,
     resumed: bool,
 ) -> Rollouts:
-    """Returns `group` rollouts of each prompt, from the store or drawn into it."""
+    """Returns `group` rollouts of each prompt, from the store or drawn into it; `drawer` is a digest."""
     wanted, parts = group_requests(prompts, group), parts_of(len(prompts), group, context.batch_size)
     with context.phase("sample"):
         for part in context.peers.share(len(parts)):
@@ -60,7 +61,8 @@ def drawn(
             if not store.has_rollouts(part):
                 if resumed:
                     raise _gone(store.folder)
-                rollouts = draw(context, wanted[places.start * group : places.stop * group], view, seed=seed)
+                asked = wanted[places.start * group : places.stop * group]
+                rollouts = draw(context, asked, view, seed=seed, policy_digest=drawer)
                 store.write_rollouts(part, [prompts[p] for p in places for _ in range(group)], rollouts)
             context.on_progress("sampling", places.stop, len(prompts))
         context.peers.wait()

@@ -24,8 +24,8 @@ Use a policy
   score         scorers on pictures that are there already: tables, and a page in the order of the scores
   scorers       every scorer: role, weights, licence, unit, needs, and the test that proves it
   judge         how far scorers agree with the exact verifier, and what choosing by them gains
-  regrade geneval, regrade compbench
-                verdicts again on what was seen, by other thresholds or rules, without a model
+  regrade geneval    verdicts again on kept detections, at other thresholds, without a model
+  regrade compbench  verdicts again on kept answers and detections, by our rules or the published faults
   understand    whether a unified model still reads pictures after training: your own questions, paired
   power         how many prompts and training seeds show a difference of a given size
 

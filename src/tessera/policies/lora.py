@@ -173,7 +173,7 @@ class LoRAPolicy(PolicyModule):
             down, up = (matrices.get(name.replace("base_layer", f"lora_{which}")) for which in "AB")
             if down is not None and up is not None:
                 tensor = tensor.float() + up @ down * (self.settings.alpha / self.settings.rank)
-            weights[name.replace(".base_layer.", ".")] = tensor
+            weights[name.replace(".base_layer.", ".")] = tensor.cpu()  # in float32 all are too many for a GPU
         return weights
 
     def reference(self) -> "LoRAReference":

@@ -107,6 +107,8 @@ def save_policy(policy: PolicyModule, folder: Path, dtype: torch.dtype = torch.f
         base, weights = policy.base, policy.merged()
     else:
         base, weights = policy, policy.state_dict()
+    # Off the GPU before anything is widened: a 7 B model in float32 would take 30 GB more of it.
+    weights = {name: tensor.detach().cpu() for name, tensor in weights.items()}
     write_json(folder / SETTINGS, to_plain(_save(base, weights, folder, dtype)))
 
 

@@ -68,11 +68,15 @@ def sample(
     *,
     seed: int = 0,
     batch_size: int = 64,
+    policy_digest: str | None = None,
     on_progress: Progress = silent,
 ) -> Rollouts:
     """Returns the rollouts of all requests in one record, in order."""
     parts: list[Rollouts] = []
-    for part in sample_batches(policy, wanted, view, seed=seed, batch_size=batch_size):
+    batches = sample_batches(
+        policy, wanted, view, seed=seed, batch_size=batch_size, policy_digest=policy_digest
+    )
+    for part in batches:
         parts.append(part)
         on_progress("sampling", sum(len(p) for p in parts), len(wanted))
     return concatenate(parts)

@@ -15,6 +15,8 @@ from tessera.rewards.judge import JudgeReward
 from tessera.rewards.metric import MetricReward
 from tessera.rewards.named import scorer_settings
 from tessera.rewards.noise import NoiseReward
+from tessera.scorers.compbench.settings import CompBench
+from tessera.scorers.detection.geneval_settings import GenEvalReward
 from tessera.study.axes import AXES
 from tessera.study.config import BASE, EvaluationConfig, ExperimentConfig, StudyConfig, Unit
 from tessera.study.growth import GROWTH, stretched
@@ -173,8 +175,8 @@ def kind_of(run: RunConfig) -> str:
 
 
 def is_learned(reward: str) -> bool:
-    """Returns whether the reward is a judge that can be wrong, and not the verifier or noise."""
-    return not isinstance(scorer_settings(reward), MetricReward | NoiseReward)
+    """Returns whether the reward is a judge that can be wrong, and not what grades a benchmark, or noise."""
+    return not isinstance(scorer_settings(reward), MetricReward | NoiseReward | CompBench | GenEvalReward)
 
 
 def _chosen(experiment: ExperimentConfig, cell: Cell, chooser: str) -> Cell:

@@ -106,14 +106,16 @@ class Plan:
 class Planner:
     """Collects stages; those that several ask for are there once."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, *, outline: bool = False) -> None:
         self.code = code
+        self.outline = outline
         self.stages: dict[str, Stage] = {}
         self.labels: dict[str, str] = {}
 
     def add(self, work: Work, label: str, inputs: Mapping[str, str] | None = None) -> str:
         """Returns the id of the stage that does this work on these inputs, by role."""
-        stage = Stage(work=work, inputs=dict(inputs or {}), files=outside_files(work), code=self.code)
+        files = {} if self.outline else outside_files(work)
+        stage = Stage(work=work, inputs=dict(inputs or {}), files=files, code=self.code)
         name = stage.id
         self.stages.setdefault(name, stage)
         self.labels.setdefault(name, label)
@@ -127,9 +129,12 @@ class Planner:
         return self.add(TrainWork(run=run), f"train {label}", inputs)
 
 
-def plan_of(cells: Sequence[Cell], code: str) -> Plan:
-    """Returns the stages of the cells."""
-    planner, made = Planner(code), dict[str, Made]()
+def plan_of(cells: Sequence[Cell], code: str, *, outline: bool = False) -> Plan:
+    """Returns the stages of the cells.
+
+    An outline looks at no file, so that it needs no data: its stages are as many, under other ids.
+    """
+    planner, made = Planner(code, outline=outline), dict[str, Made]()
     for cell in cells:
         label, train, run = "base", None, dict[str, str]()
         if cell.run is not None:
@@ -164,6 +169,7 @@ def first_round(run: RunConfig) -> RunConfig:
     return RunConfig(
         recipe="",
         policy=run.policy,
+        model=run.model,
         algorithm=DPOConfig(prompts=own.prompts, group=own.group, pairs_per_step=1),
         reward=NoiseReward(),
         prompts=run.prompts,

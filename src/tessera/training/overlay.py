@@ -1,7 +1,8 @@
 """Changes on top of a recipe: TOML files, named flags, KEY=VALUE words. In this order; later ones win.
 
 All are checked like any configuration. A table of a file is merged into the part it names. Whatever sets the
-`kind` of a part puts the defaults of that kind in its place, before anything else of it is set.
+`kind` of a part puts the defaults of that kind in its place, before anything else of it is set. A policy by
+name takes the place of one by its settings.
 """
 
 import copy
@@ -32,6 +33,8 @@ def overlaid(
     data = to_plain(settings)
     stages: list[Stage] = [("recipe", copy.deepcopy(data))]
     for where, changes in layers:
+        if "policy" in changes:  # whose name stands in for settings of a family
+            data["model"] = None
         for path in sorted(changes, key=_kinds_first):
             _put(data, path, changes[path], where)
         if changes:

@@ -1,4 +1,4 @@
-"""An Emu3 of 36 codes and two layers, for trials: transformers' own class, whose weights are not drawn yet."""
+"""An Emu3 of 16 codes and two layers, for trials: transformers' own class, whose weights are not drawn yet."""
 
 import torch
 from transformers import Emu3Config as Sizes
@@ -14,7 +14,7 @@ WIDTH = 32
 SETTINGS = Emu3Config(
     weights="random:emu3-tiny",
     dtype="float32",
-    grid=(6, 6),
+    grid=(4, 4),
     text_slots=96,
     suffix=" fine.",  # short: a token here is a letter
     negative_prompt="blurry.",

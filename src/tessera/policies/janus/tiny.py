@@ -1,4 +1,4 @@
-"""A Janus of 36 codes and two layers, for trials: transformers' own class, whose weights are not drawn yet."""
+"""A Janus of 16 codes and two layers, for trials: transformers' own class, whose weights are not drawn yet."""
 
 import torch
 from transformers import JanusConfig as Sizes
@@ -8,7 +8,7 @@ from tessera.policies.janus.config import JanusConfig
 from tessera.policies.janus.policy import JanusPolicy
 from tessera.policies.janus.published import byte_tokenizer
 
-SIDE, PATCH = 24, 4  # pixels: 6 x 6 codes
+SIDE, PATCH = 16, 4  # pixels: 4 x 4 codes
 WIDTH = 32
 SETTINGS = JanusConfig(weights="random:janus-tiny", dtype="float32")
 

@@ -1,4 +1,4 @@
-"""A LlamaGen of 36 codes and two layers that reads captions by a random T5, for trials: no weights drawn yet."""
+"""A LlamaGen of 16 codes and two layers that reads captions by a random T5, for trials: no weights drawn yet."""
 
 import torch
 
@@ -13,7 +13,7 @@ SETTINGS = LlamaGenConfig(
     layers=2,
     width=32,
     heads=2,
-    grid=6,
+    grid=4,
     condition=CAPTIONS,
     default_view=VIEWS["t2i"],
     vq=VQConfig(codebook=64, code_dim=4, channels=32, multipliers=(1, 1, 1), residuals=1, latent=16),
