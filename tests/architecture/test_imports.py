@@ -49,6 +49,7 @@ FLOORS = {
     "study": 4,
     "report": 4,
     "export": 4,
+    "bench": 4,
     "health": 4,
     # 5 edge
     "cli": 5,

@@ -30,7 +30,9 @@ Use a policy
   power         how many prompts and training seeds show a difference of a given size
 
 Train one
-  train         a recipe (mosaic-grpo, mosaic-dpo) -> run folder: metrics, pictures, checkpoints
+  train         a recipe (mosaic-grpo, janus-pro-7b-grpo-hps, ...) -> run folder: metrics, pictures, checkpoints
+  plan          memory and time of a recipe on a GPU, before it runs, and what to change where it does not fit
+  bench         what drawing, scoring and training cost here, beside plain loops in the same run
   export        a run -> weights in the model's own layout, the adapter alone, a model card
   pair          what the pairs of a DPO run are, with a page; what another pairing would give
   serve-reward  a scorer or a reward behind HTTP, for runs in other processes or on other machines
@@ -66,6 +68,7 @@ BROKEN_WEIGHTS = (
 GROUPS = ("data", "regrade", "world")  # whose commands are two words
 
 COMMANDS = {  # name -> module of this package, loaded when the command is called
+    "bench": "bench",
     "compare": "compare",
     "data get": "data_get",
     "data list": "data_list",
@@ -76,6 +79,7 @@ COMMANDS = {  # name -> module of this package, loaded when the command is calle
     "grade": "grade",
     "judge": "judge",
     "pair": "pair",
+    "plan": "plan",
     "power": "power",
     "regrade compbench": "regrade_compbench",
     "regrade geneval": "regrade_geneval",

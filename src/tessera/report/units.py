@@ -41,7 +41,10 @@ class Unit:
 
     def interval(self, low: float, high: float) -> str:
         """Returns the ends of an interval, e.g. 45.0–79.2; empty where it is not known."""
-        return "" if math.isnan(low + high) else f"{self.value(low)}{DASH}{self.value(high)}"
+        if math.isnan(low + high):
+            return ""
+        # Between numbers with a sign a dash would be read as another one.
+        return f"{self.value(low)}{' to ' if low < 0 else DASH}{self.value(high)}"
 
     def signed_interval(self, low: float, high: float) -> str:
         """Returns the ends of a difference's interval, e.g. −4.2 to +29.2; empty where not known."""

@@ -98,13 +98,29 @@ def _empty(settings: LlamaGenConfig, encoder: TextEncoder | None) -> LlamaGenPol
     return policy.to_empty(device="cpu").eval()
 
 
+def outline_published(name: str) -> LlamaGenPolicy:
+    """Returns a policy of the sizes of a published checkpoint, whose weights have shapes and no numbers."""
+    it = PUBLISHED[name]
+    settings = _sizes(it.kind, it.size, it.image_size, seed=0)
+    condition = settings.condition
+    with torch.device("meta"):
+        return LlamaGenPolicy(settings, _encoder(condition) if isinstance(condition, Captions) else None)
+
+
 def random_llamagen(kind: Kind, size: SizeName, *, seed: int, image_size: int = 256) -> LlamaGenPolicy:
     """Returns a policy of a published size with random weights, for measuring time and memory.
 
     Nothing is fetched: captions are read by a random encoder, one token per letter.
     """
+    policy = build(_sizes(kind, size, image_size, seed))
+    draw_weights(policy, seed)
+    return policy
+
+
+def _sizes(kind: Kind, size: SizeName, image_size: int, seed: int) -> LlamaGenConfig:
+    """Returns the published sizes, with a random text encoder."""
     vq, shape = VQConfig(), SIZES[size]
-    settings = LlamaGenConfig(
+    return LlamaGenConfig(
         layers=shape.layers,
         width=shape.width,
         heads=shape.heads,
@@ -113,9 +129,6 @@ def random_llamagen(kind: Kind, size: SizeName, *, seed: int, image_size: int = 
         default_view=VIEWS[kind],
         vq=vq,
     )
-    policy = build(settings)
-    draw_weights(policy, seed)
-    return policy
 
 
 def random_published(name: str, *, seed: int) -> LlamaGenPolicy:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped, UInt8
 from numpy import ndarray
@@ -24,6 +25,8 @@ from tessera.policies.llamagen.vq import Tokenizer
 from tessera.sampling.cache import StaticCache
 from tessera.tensors import TextBatch
 from tessera.types import Footprint, PolicySpec
+
+VQ_BATCH = 8  # pictures decoded or encoded at once: 0.7 GB of activations each at 512 pixels
 
 
 class LlamaGenPolicy(PolicyModule):
@@ -143,12 +146,14 @@ class LlamaGenPolicy(PolicyModule):
     @torch.no_grad()
     def decode(self, tokens_BT: Int[Tensor, "B T"]) -> UInt8[ndarray, "B H W 3"]:
         """Returns the pictures of the codes."""
-        return self.tokenizer.decode(tokens_BT.to(self.device)).cpu().numpy()
+        pieces = tokens_BT.to(self.device).split(VQ_BATCH)
+        return np.concatenate([self.tokenizer.decode(piece).cpu().numpy() for piece in pieces])
 
     @torch.no_grad()
     def encode(self, images_BHWC: UInt8[ndarray, "B H W 3"]) -> Int[Tensor, "B T"]:
         """Returns the codes of pictures."""
-        return self.tokenizer.encode(torch.from_numpy(images_BHWC).to(self.device))
+        pieces = torch.from_numpy(images_BHWC).split(VQ_BATCH)
+        return torch.cat([self.tokenizer.encode(piece.to(self.device)) for piece in pieces])
 
     def trainable(self) -> Iterator[tuple[str, Parameter]]:
         """Yields the transformer's parameters."""

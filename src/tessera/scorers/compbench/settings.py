@@ -1,6 +1,8 @@
 """The configuration of T2I-CompBench's evaluators, without their models."""
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 from tessera.config import config
 from tessera.errors import UserError
@@ -29,7 +31,8 @@ class OpenVocabulary:
     place: Placement = Placement()
 
 
-DetectorSettings = UniDetSettings | OpenVocabulary
+AnyDetector = UniDetSettings | OpenVocabulary
+DetectorSettings = Annotated[AnyDetector, Field(discriminator="kind")]
 
 
 @config

@@ -1,6 +1,8 @@
 """Who answers questions about pictures, as configuration without the models: it is read in every process."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from tessera.config import config
 from tessera.errors import UserError
@@ -39,4 +41,5 @@ class CustomAnswers:
         check_name(self.function, "an answerer of your own")
 
 
-AnswererSettings = QwenAnswers | CustomAnswers
+AnyAnswerer = QwenAnswers | CustomAnswers
+AnswererSettings = Annotated[AnyAnswerer, Field(discriminator="kind")]
