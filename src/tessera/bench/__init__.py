@@ -1,0 +1,1 @@
+"""How fast and how large: rollouts, log-probabilities, training steps and scorers against plain baselines."""
