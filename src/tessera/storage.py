@@ -22,13 +22,21 @@ from safetensors import SafetensorError
 from tessera.errors import OutputError
 
 CONFIG = "config.json"
+BLOCK = 1 << 16  # bytes read at once where a file is looked at from its end
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Writes a file under a temporary name beside it, then renames it."""
+    with _renamed_to(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def _renamed_to(path: Path) -> Iterator[Path]:
+    """Gives a temporary name beside a file, which becomes the file once it is written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(data)
+        yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -69,8 +77,9 @@ def second_name(source: Path, target: Path) -> None:
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a whole file of rows atomically."""
-    write_atomic(path, "".join(json.dumps(_finite(row)) + "\n" for row in rows).encode())
+    """Writes a whole file of rows atomically; no more than one of them need be in memory."""
+    with _renamed_to(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(_finite(row)) + "\n" for row in rows)
 
 
 def append_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -94,10 +103,17 @@ def drop_torn_line(path: Path) -> None:
     """Cuts off a last line that a kill left unfinished, so that appending goes on at a line's start."""
     if not path.exists():
         return
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        write_atomic(path, data[:whole])
+    size = whole = path.stat().st_size
+    with path.open("rb") as file:
+        while whole:  # looked at from its end, as it may be large
+            start = max(0, whole - BLOCK)
+            file.seek(start)
+            found = file.read(whole - start).rfind(b"\n") + 1
+            whole = start + found
+            if found:
+                break
+    if whole < size:
+        os.truncate(path, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +204,8 @@ def full_disk_told(folder: Path) -> Iterator[None]:
 def cut_jsonl(path: Path, keep: Callable[[Mapping[str, Any]], bool]) -> None:
     """Rewrites a file of rows without those that `keep` refuses, nor a last line that a kill left torn."""
     drop_torn_line(path)
-    rows = list(read_jsonl(path))
-    kept = [row for row in rows if keep(row)]
-    if len(kept) < len(rows):
-        write_lines(path, kept)
+    if not all(map(keep, read_jsonl(path))):
+        write_lines(path, filter(keep, read_jsonl(path)))
 
 
 def same_settings(folder: Path, settings: Mapping[str, Any]) -> None:

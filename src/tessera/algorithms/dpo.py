@@ -10,13 +10,14 @@ encoded from pixels again.
 Axes: P prompts, G samples per prompt, N pairs, B rows, T tokens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from tessera.algorithms.base import (
@@ -29,8 +30,9 @@ from tessera.algorithms.base import (
     require_unfiltered,
     trained_view,
 )
-from tessera.algorithms.collecting import diversity, part_means, reward_spread
-from tessera.algorithms.stages import drawn, judged, parts_of, who_drew
+from tessera.algorithms.collecting import part_means, reward_spread
+from tessera.algorithms.paired import PairBatch, Pairs, paired, stored_rows
+from tessera.algorithms.stages import draw_into, judged, parts_of, who_drew
 from tessera.config import config
 from tessera.data.store import RolloutStore
 from tessera.errors import TrainingError, UserError
@@ -48,7 +50,7 @@ from tessera.protocols import Policy
 from tessera.rewards.ask import refuse_missing
 from tessera.rng import derive_seed
 from tessera.sampling.decode import replay_logp, replay_logp_entropy
-from tessera.tensors import LossTerm, Rollouts, TextBatch
+from tessera.tensors import LossTerm
 from tessera.types import View
 
 STORE = "rollouts"
@@ -91,46 +93,6 @@ class DPOConfig:
             raise UserError(f"label_smoothing must lie in [0, 0.5), got {self.label_smoothing}")
         if self.gamma and self.loss_type != "simpo":
             raise UserError(f"{self.loss_type} has no target margin; set gamma to 0 or use simpo")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PairBatch:
-    """Chosen and rejected rollouts of the same prompts, row by row."""
-
-    text: TextBatch  # N rows
-    chosen_NT: Int[Tensor, "N T"]
-    rejected_NT: Int[Tensor, "N T"]
-    chosen_logp_NT: Float[Tensor, "N T"]  # as drawn
-    rejected_logp_NT: Float[Tensor, "N T"]
-    drawn_by: Literal["reference", "policy", "neither"]  # who stands as it stood when it drew
-
-    def __len__(self) -> int:
-        return len(self.text)
-
-    def select(self, index_N: Int[Tensor, " M"]) -> "PairBatch":
-        """Returns the chosen rows, in the order given."""
-        return replace(
-            self,
-            text=self.text.rows(index_N),
-            chosen_NT=self.chosen_NT[index_N],
-            rejected_NT=self.rejected_NT[index_N],
-            chosen_logp_NT=self.chosen_logp_NT[index_N],
-            rejected_logp_NT=self.rejected_logp_NT[index_N],
-        )
-
-    def rows(self, start: int, stop: int) -> "PairBatch":
-        """Returns these rows as a batch."""
-        return self.select(torch.arange(start, min(stop, len(self)), device=self.chosen_NT.device))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pairs:
-    """All pairs of a round, and the seed of the order in which they are visited."""
-
-    batch: PairBatch
-    seed: int
-    images: int
-    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +149,7 @@ class DPO:
         if context.peers.first:
             context.peers.wait()
         prompts = context.prompts(round_ * settings.prompts, settings.prompts)
-        rollouts = drawn(
+        draw_into(
             context,
             store,
             prompts,
@@ -204,26 +166,29 @@ class DPO:
         if context.peers.first and store.read_pairs() is None:
             store.write_pairs(index, prompts, reward_PG)
         context.peers.wait()
-        rows = store.read_pairs() or []
-        if len(rows) < settings.pairs_per_step:
+        chosen_N, rejected_N = stored_rows(store)
+        if len(chosen_N) < settings.pairs_per_step:
             raise TrainingError(
-                f"{len(rows)} pairs of {settings.prompts} prompts are fewer than pairs_per_step="
+                f"{len(chosen_N)} pairs of {settings.prompts} prompts are fewer than pairs_per_step="
                 f"{settings.pairs_per_step}; draw more prompts, or lower the margin or pairs_per_step"
             )
+        parts = parts_of(settings.prompts, settings.group, context.batch_size)
+        rollouts, diversity_P = paired(
+            context.policy, store, len(parts), settings.group, chosen_N, rejected_N
+        )
         return Pairs(
-            batch=_pair_batch(
-                context.policy, rollouts, rows, "reference" if drawer == reference_digest else "policy"
-            ),
+            rollouts=rollouts,
+            drawn_by="reference" if drawer == reference_digest else "policy",
             seed=seed,
-            images=len(rollouts),
+            images=len(scores),
             metrics={
                 "reward": torch.nanmean(reward_PG).item(),
                 "reward_std": reward_spread(reward_PG),
-                "diversity": diversity(rollouts.tokens, settings.group).mean().item(),
+                "diversity": diversity_P.mean().item(),
                 "missing": missing,
                 "zero_variance_groups": index.no_contrast_groups,
                 "empty_groups": index.empty_groups,
-                "pairs": len(rows),
+                "pairs": len(chosen_N),
                 **part_means(scores.parts),
             },
         )
@@ -241,12 +206,12 @@ class DPO:
 
     def batch(self, context: Context, collected: Pairs, step: int) -> PairBatch:
         """Returns the step's pairs: each pair once before any comes again, every time in another order."""
-        count, size, within = len(collected.batch), self.settings.pairs_per_step, step % self.steps
+        count, size, within = len(collected), self.settings.pairs_per_step, step % self.steps
         mine = context.peers.share(size)
         places = range(within * size + mine.start, within * size + mine.stop)
         order = {epoch: _permutation(collected.seed, epoch, count) for epoch in {p // count for p in places}}
         index = [int(order[place // count][place % count]) for place in places]
-        batch = collected.batch.select(torch.tensor(index, device=collected.batch.chosen_NT.device))
+        batch = collected.select(torch.tensor(index, dtype=torch.long))
         moved = batch.drawn_by == "policy" and within > 0
         return replace(batch, drawn_by="neither") if moved else batch
 
@@ -301,26 +266,6 @@ class DPO:
         check_gap(metrics, self.settings.max_replay_gap)
 
 
+@lru_cache(maxsize=2)  # steps follow one another, and drawing an order takes as long as there are pairs
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=derive_seed("order", seed, epoch))).permutation(count)
-
-
-def _pair_batch(
-    policy: Policy,
-    rollouts: Rollouts,
-    rows: Sequence[Mapping[str, Any]],
-    drawn_by: Literal["reference", "policy"],
-) -> PairBatch:
-    """Returns the pairs' rollouts, on the policy's device."""
-    chosen_N = torch.tensor([row["chosen_row"] for row in rows])
-    rejected_N = torch.tensor([row["rejected_row"] for row in rows])
-    text = policy.tokenize([rollouts.prompts[row] for row in chosen_N.tolist()])
-    device = text.ids.device
-    return PairBatch(
-        text=text,
-        chosen_NT=rollouts.tokens[chosen_N].to(device),
-        rejected_NT=rollouts.tokens[rejected_N].to(device),
-        chosen_logp_NT=rollouts.logp[chosen_N].to(device),
-        rejected_logp_NT=rollouts.logp[rejected_N].to(device),
-        drawn_by=drawn_by,
-    )

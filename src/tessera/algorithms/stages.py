@@ -19,9 +19,8 @@ from tessera.algorithms.base import Context
 from tessera.algorithms.collecting import draw, group_requests, judge, spend_on_pictures
 from tessera.data.store import RolloutStore
 from tessera.errors import CheckpointError
-from tessera.sampling.sampler import concatenate
 from tessera.storage import CONFIG
-from tessera.tensors import Rollouts, Scores
+from tessera.tensors import Scores
 from tessera.types import Prompt, View
 
 
@@ -40,7 +39,7 @@ def parts_of(prompts: int, group: int, batch_size: int) -> list[range]:
     return [range(first, min(first + size, prompts)) for first in range(0, prompts, size)]
 
 
-def drawn(
+def draw_into(
     context: Context,
     store: RolloutStore,
     prompts: Sequence[Prompt],
@@ -50,8 +49,8 @@ def drawn(
     seed: int,
     drawer: str,
     resumed: bool,
-) -> Rollouts:
-    """Returns `group` rollouts of each prompt, from the store or drawn into it; `drawer` is a digest."""
+) -> None:
+    """Draws `group` rollouts of each prompt into the store, as far as it lacks them; `drawer` is a digest."""
     wanted, parts = group_requests(prompts, group), parts_of(len(prompts), group, context.batch_size)
     with context.phase("sample"):
         for part in context.peers.share(len(parts)):
@@ -66,7 +65,6 @@ def drawn(
                 store.write_rollouts(part, [prompts[p] for p in places for _ in range(group)], rollouts)
             context.on_progress("sampling", places.stop, len(prompts))
         context.peers.wait()
-    return concatenate([store.read_rollouts(part)[1] for part in range(len(parts))])
 
 
 def judged(context: Context, store: RolloutStore, prompts: int, group: int) -> Scores:

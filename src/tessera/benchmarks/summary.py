@@ -19,9 +19,11 @@ def summarise(records: Sequence[EvalRecord], categories: Mapping[str, Sequence[s
 
     `categories` names the benchmarks and their categories in the order of the tables.
     """
+    by_benchmark: dict[str, list[EvalRecord]] = {}
+    for record in records:
+        by_benchmark.setdefault(record.benchmark, []).append(record)
     return {
-        benchmark: _one([record for record in records if record.benchmark == benchmark], names)
-        for benchmark, names in categories.items()
+        benchmark: _one(by_benchmark.get(benchmark, []), names) for benchmark, names in categories.items()
     }
 
 
@@ -40,11 +42,13 @@ def _one(records: Sequence[EvalRecord], categories: Sequence[str]) -> dict[str, 
 
 
 def _scores(records: Sequence[EvalRecord], categories: Sequence[str], score: str) -> dict[str, Any]:
-    means = {}
-    for category in categories:
-        mine = [record for record in records if record.category == category]
-        values = [getattr(record.grade, score) for record in mine]
-        means[category] = prompt_means([record.prompt_id for record in mine], values)
+    found: dict[str, tuple[list[str], list[float]]] = {category: ([], []) for category in categories}
+    for record in records:
+        if record.category in found:
+            names, values = found[record.category]
+            names.append(record.prompt_id)
+            values.append(getattr(record.grade, score))
+    means = {category: prompt_means(names, values) for category, (names, values) in found.items()}
     return {
         "overall": overall_estimate(list(means.values())).to_json(),
         "categories": {name: estimate(values).to_json() for name, values in means.items()},

@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     flags = parse_flags(Flags, "eval", arguments)
 
     from tessera.benchmarks.best_of import choose_in
-    from tessera.benchmarks.layout import PAGE, RECORDS, read_summary
+    from tessera.benchmarks.layout import PAGE, read_summary
     from tessera.benchmarks.load import Opener, load_benchmark, settings_of
     from tessera.benchmarks.observed import Workers
     from tessera.benchmarks.runner import EvalConfig, evaluate
@@ -66,11 +66,11 @@ def run(arguments: Sequence[str]) -> int:
     from tessera.protocols import Observed
     from tessera.report.best_of import best_of_lines
     from tessera.report.evaluation import evaluation_page
+    from tessera.report.evaluation.read import read_records
     from tessera.report.text import summary_lines
     from tessera.rewards.load import load_scorer
     from tessera.rewards.named import overlap, scorer_settings
-    from tessera.storage import OutputFolder, read_jsonl, write_atomic
-    from tessera.types import EvalRecord
+    from tessera.storage import OutputFolder, write_atomic
 
     flags.prepare()
     candidates = positive("best-of", flags.best_of)
@@ -124,7 +124,7 @@ def run(arguments: Sequence[str]) -> int:
         write_atomic(folder.work / PAGE, page.encode())
         folder.finish()
     summary = read_summary(folder.final)
-    records = [EvalRecord.from_json(row) for row in read_jsonl(folder.final / RECORDS)]
+    records = read_records(folder.final)
     page = f"Open {link(folder.final / PAGE)} in a browser."
     tables = [*summary_lines(summary, records), *best_of_lines(summary)]
     trained = [f"Trained on it. {note}"] if (note := overlap_of(flags.policy)) else []

@@ -30,7 +30,7 @@ Use a policy
   power         how many prompts and training seeds show a difference of a given size
 
 Train one
-  train         a recipe (mosaic-grpo, janus-pro-7b-grpo-hps, ...) -> run folder: metrics, pictures, checkpoints
+  train         a recipe (mosaic-grpo, janus-pro-7b-grpo-hps) -> run folder: metrics, pictures, checkpoints
   plan          memory and time of a recipe on a GPU, before it runs, and what to change where it does not fit
   bench         what drawing, scoring and training cost here, beside plain loops in the same run
   export        a run -> weights in the model's own layout, the adapter alone, a model card

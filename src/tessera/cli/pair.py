@@ -12,7 +12,7 @@ from tessera.cli.common import finish, link, parse_flags, positive
 from tessera.errors import UserError
 
 if TYPE_CHECKING:
-    from tessera.data.pairs import Pair, ScoredStore
+    from tessera.data.pairs import PairColumns, ScoredStore
     from tessera.policies.base import PolicyModule
     from tessera.report.pairs import PairCard
 
@@ -85,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
     return finish(result, as_json=flags.json, lines=[*lines, f"Open {link(out / PAGE)} in a browser."])
 
 
-def _pairs(scored: "ScoredStore", flags: Flags) -> "list[Pair]":
+def _pairs(scored: "ScoredStore", flags: Flags) -> "PairColumns":
     """Returns the pairs that are learnt from or, with --pairing, those that the scores would give."""
     import torch
 
@@ -129,16 +129,21 @@ def _policy(flags: Flags) -> "PolicyModule":
 
 
 def _cards(
-    paired: "Sequence[tuple[ScoredStore, Sequence[Pair]]]", policy: "PolicyModule", most: int
+    paired: "Sequence[tuple[ScoredStore, PairColumns]]", policy: "PolicyModule", most: int
 ) -> "list[PairCard]":
     """Returns the pairs of widest and of narrowest margin over all rounds, decoded and graded."""
+    import numpy as np
+
     from tessera.report.pairs import PairCard, Side, widest_and_narrowest
     from tessera.scorers.mosaic import grade
 
-    every = [(pair.margin, (scored, pair)) for scored, pairs in paired for pair in pairs]
+    firsts = np.cumsum([0, *(len(pairs) for _, pairs in paired)])  # of each round, among the pairs of all
     cards = []
-    for scored, pair in widest_and_narrowest(every, most):
-        images_BHWC = policy.decode(scored.tokens([pair.chosen, pair.rejected]))
+    for place in widest_and_narrowest(np.concatenate([pairs.margins for _, pairs in paired]), most):
+        round_ = int(np.searchsorted(firsts, place, side="right")) - 1
+        scored, pairs = paired[round_]
+        pair = scored.pair(pairs, place - int(firsts[round_]))
+        images_BHWC = policy.decode(scored.tokens(pair))
         sides = [
             Side(
                 image_HWC=image_HWC,

@@ -26,6 +26,7 @@ COLUMNS = (
     ("missing", "missing", "{:d}"),
     ("sample_replay_gap", "gap", "{:.0e}"),
 )
+LOOKS = 1_000  # for alarms: one per step, or per thousandth of the steps so far
 RECENT = 5  # steps that tell how long the next ones take
 PHASES = ("sample", "reward", "update", "held_out")
 
@@ -65,12 +66,20 @@ class AlarmLines:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._seen: RunFiles | None = None
+        self._run: RunFiles | None = None
+        self._metrics: list[Mapping[str, Any]] = []
+        self._held_out: list[Mapping[str, Any]] = []
+        self._due = 0  # how many steps there are when it looks next
         self._standing: frozenset[str] = frozenset()
 
     def __call__(self, row: Mapping[str, Any]) -> None:
-        self._seen = self._with(row)
-        alarms = run_alarms(self._seen)  # looks at every row: 6 ms at 500 steps, 31 at 5,000
+        run = self._add(row)
+        # A look is at every row (6 ms at 500 steps, 31 at 5,000), so a long run is looked at less often.
+        steps = len(self._metrics)
+        if steps < self._due and "held_out" not in row:
+            return
+        self._due = steps + max(1, steps // LOOKS)
+        alarms = run_alarms(replace(run, metrics=tuple(self._metrics), held_out=tuple(self._held_out)))
         for alarm in alarms:
             if alarm.kind not in self._standing:
                 console.print(
@@ -79,17 +88,17 @@ class AlarmLines:
                 console.print(f"    {alarm.advice}", style="yellow", markup=False, soft_wrap=True)
         self._standing = frozenset(alarm.kind for alarm in alarms)
 
-    def _with(self, row: Mapping[str, Any]) -> RunFiles:
-        """Returns the run so far. Its line is written before it is printed, so the first look finds it."""
-        if self._seen is None:
-            return read_run(self._folder)
-        measured = row.get("held_out")
-        held_out = ({"step": row["step"], **measured},) if measured else ()
-        return replace(
-            self._seen,
-            metrics=(*self._seen.metrics, row),
-            held_out=(*self._seen.held_out, *held_out),
-        )
+    def _add(self, row: Mapping[str, Any]) -> RunFiles:
+        """Returns the run as the first line found it, which was written before it was printed."""
+        if self._run is None:
+            self._run = read_run(self._folder)
+            self._metrics += self._run.metrics
+            self._held_out += self._run.held_out
+            return self._run
+        self._metrics.append(row)
+        if measured := row.get("held_out"):
+            self._held_out.append({"step": row["step"], **measured})
+        return self._run
 
 
 def closing_lines(result: Mapping[str, Any], page: str, following: str) -> list[str]:

@@ -2,18 +2,21 @@
 
 Reads, and changes nothing.
 
-Axes: P prompts, G samples per prompt.
+Axes: P prompts, G samples per prompt, N pairs, T tokens.
 """
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int, Int64
+from numpy import ndarray
 from torch import Tensor
 
 from tessera.config import from_plain
@@ -22,7 +25,6 @@ from tessera.errors import UserError
 from tessera.objective.advantage import MIN_GROUP
 from tessera.objective.pairing import PairIndex
 from tessera.storage import CONFIG
-from tessera.tensors import Rollouts
 from tessera.types import Prompt, View
 
 STORES = ("rollouts", ".")  # where a run folder has its rounds; a folder may be a store or its rounds itself
@@ -32,39 +34,69 @@ STORES = ("rollouts", ".")  # where a run folder has its rounds; a folder may be
 class Pair:
     """A chosen and a rejected rollout of one prompt, by their rows in the store."""
 
-    place: int  # of the prompt in the round: the same words may be asked twice
     prompt: Prompt
     chosen: int
     rejected: int
     chosen_reward: float
     rejected_reward: float
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairColumns:
+    """All pairs of a store, in the order of its prompts: there may be millions."""
+
+    chosen_N: Int64[ndarray, " N"]  # rows in the store
+    rejected_N: Int64[ndarray, " N"]
+    chosen_reward_N: Float64[ndarray, " N"]
+    rejected_reward_N: Float64[ndarray, " N"]
+
+    def __len__(self) -> int:
+        return len(self.chosen_N)
+
     @property
-    def margin(self) -> float:
+    def margins(self) -> Float64[ndarray, " N"]:
         """How far apart the two rewards are."""
-        return self.chosen_reward - self.rejected_reward
+        return self.chosen_reward_N - self.rejected_reward_N
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoredStore:
-    """A store whose rollouts are all drawn and scored."""
+    """A store whose rollouts are all drawn and scored; they themselves are read when they are asked for."""
 
     store: RolloutStore
     seed: int  # of the round
     prompts: tuple[Prompt, ...]
     reward_PG: Float[Tensor, "P G"]
-    rollouts: tuple[Rollouts, ...]  # by part
+    prompts_per_part: int
 
     @property
     def name(self) -> str:
         """Its folder's: the round."""
         return self.store.folder.name
 
-    def tokens(self, rows: Sequence[int]) -> Int[Tensor, "R T"]:
-        """Returns the tokens of these rollouts."""
-        return torch.cat([part.tokens for part in self.rollouts])[list(rows)]
+    @property
+    def group(self) -> int:
+        """How many rollouts each prompt has."""
+        return self.reward_PG.shape[1]
 
-    def pairs(self) -> list[Pair]:
+    def pair(self, pairs: PairColumns, number: int) -> Pair:
+        """Returns one of the pairs."""
+        chosen = int(pairs.chosen_N[number])
+        return Pair(
+            prompt=self.prompts[chosen // self.group],
+            chosen=chosen,
+            rejected=int(pairs.rejected_N[number]),
+            chosen_reward=float(pairs.chosen_reward_N[number]),
+            rejected_reward=float(pairs.rejected_reward_N[number]),
+        )
+
+    def tokens(self, pair: Pair) -> Int[Tensor, "2 T"]:
+        """Returns the tokens of the chosen rollout and of the rejected one."""
+        part, first = divmod(pair.chosen, self.prompts_per_part * self.group)
+        _, rollouts = self.store.read_rollouts(part)
+        return rollouts.tokens[[first, first + pair.rejected - pair.chosen]]
+
+    def pairs(self) -> PairColumns:
         """Returns the pairs that are learnt from; raises a `UserError` if they have not been made."""
         made = self.store.read_pairs()
         if made is None:
@@ -72,35 +104,28 @@ class ScoredStore:
                 f"{self.store.folder} has scores, but no pairs yet. Let its run go on with --resume, or see "
                 "what a pairing would give: --pairing widest"
             )
-        group = self.reward_PG.shape[1]
-        return [
-            Pair(
-                place=row["chosen_row"] // group,
-                prompt=self.prompts[row["chosen_row"] // group],
-                chosen=row["chosen_row"],
-                rejected=row["rejected_row"],
-                chosen_reward=row["chosen_reward"],
-                rejected_reward=row["rejected_reward"],
-            )
-            for row in made
-        ]
+        rows, rewards = (array("q"), array("q")), (array("d"), array("d"))
+        for row in made:
+            for side, rows_N, reward_N in zip(("chosen", "rejected"), rows, rewards, strict=True):
+                rows_N.append(row[f"{side}_row"])
+                reward_N.append(row[f"{side}_reward"])
+        return PairColumns(
+            chosen_N=np.array(rows[0], dtype=np.int64),
+            rejected_N=np.array(rows[1], dtype=np.int64),
+            chosen_reward_N=np.array(rewards[0]),
+            rejected_reward_N=np.array(rewards[1]),
+        )
 
-    def paired(self, index: PairIndex) -> list[Pair]:
+    def paired(self, index: PairIndex) -> PairColumns:
         """Returns the pairs that a pairing of the stored scores gives."""
-        group = self.reward_PG.shape[1]
-        return [
-            Pair(
-                place=prompt,
-                prompt=self.prompts[prompt],
-                chosen=prompt * group + chosen,
-                rejected=prompt * group + rejected,
-                chosen_reward=self.reward_PG[prompt, chosen].item(),
-                rejected_reward=self.reward_PG[prompt, rejected].item(),
-            )
-            for prompt, chosen, rejected in zip(
-                index.prompt.tolist(), index.chosen.tolist(), index.rejected.tolist(), strict=True
-            )
-        ]
+        chosen_N, rejected_N = index.rows(self.group)
+        reward_B = self.reward_PG.flatten()
+        return PairColumns(
+            chosen_N=chosen_N.numpy(),
+            rejected_N=rejected_N.numpy(),
+            chosen_reward_N=reward_B[chosen_N].numpy(),
+            rejected_reward_N=reward_B[rejected_N].numpy(),
+        )
 
 
 def find_stores(folder: Path) -> list[Path]:
@@ -133,51 +158,59 @@ def read_scored(folder: Path) -> ScoredStore:
             f"{folder} is not finished: of {len(parts)} parts {drawn} are drawn and {scored} are scored. "
             "Go on where it stopped, with the `tessera train` line of its run and --resume"
         )
-    group, prompts, rollouts = header["group"], [], []
-    for part in parts:
-        asked, drawn_part = store.read_rollouts(part)
-        prompts += asked[::group]
-        rollouts.append(drawn_part)
+    group = header["group"]
+    prompts = [prompt for part in parts for prompt in store.read_prompts(part, group)]
     value_B = torch.cat([store.read_scores(part).value_B for part in parts])
     return ScoredStore(
         store=store,
         seed=header["seed"],
         prompts=tuple(prompts),
         reward_PG=value_B.view(len(prompts), group),
-        rollouts=tuple(rollouts),
+        prompts_per_part=header["prompts_per_part"],
     )
 
 
-def summary(scored: ScoredStore, pairs: Sequence[Pair]) -> dict[str, Any]:
+def summary(scored: ScoredStore, pairs: PairColumns) -> dict[str, Any]:
     """Returns what a pairing gave as plain data: counts, margins, and the same by category."""
     known_PG = scored.reward_PG.isfinite()
-    unknown = set((known_PG.sum(dim=1) < MIN_GROUP).nonzero().flatten().tolist())
-    places: dict[str, list[int]] = {}
-    for place, prompt in enumerate(scored.prompts):
-        places.setdefault(prompt.category, []).append(place)
+    unknown_P = (known_PG.sum(dim=1) < MIN_GROUP).numpy()
+    numbers: dict[str, int] = {}
+    category_P = np.array(
+        [numbers.setdefault(each.category, len(numbers)) for each in scored.prompts], dtype=np.int64
+    )
+    place_N, margin_N = pairs.chosen_N // scored.group, pairs.margins
+    # The pairs of a category side by side, in their order: one sort, however many categories there are.
+    category_N = category_P[place_N]
+    order_N = np.argsort(category_N, kind="stable")
+    ends = np.searchsorted(category_N[order_N], np.arange(len(numbers) + 1)).tolist()
+    prompts, too_few = (
+        np.bincount(category_P, weights=weight_P, minlength=len(numbers)).astype(int).tolist()
+        for weight_P in (None, unknown_P)
+    )
     return {
         "store": scored.name,
-        "group": scored.reward_PG.shape[1],
+        "group": scored.group,
         "missing": int((~known_PG).sum()),
-        **_counts(range(len(scored.prompts)), pairs, unknown),
+        **_counts(len(scored.prompts), int(unknown_P.sum()), place_N, margin_N),
         "categories": {
-            name: _counts(inside, [pair for pair in pairs if pair.prompt.category == name], unknown)
-            for name, inside in places.items()
+            name: _counts(prompts[number], too_few[number], place_N[mine_M], margin_N[mine_M])
+            for name, number in numbers.items()
+            for mine_M in (order_N[ends[number] : ends[number + 1]],)
         },
     }
 
 
-def _counts(places: Sequence[int], pairs: Sequence[Pair], unknown: set[int]) -> dict[str, Any]:
-    """Returns the counts of some prompts, by their places, and of their pairs."""
-    paired = {pair.place for pair in pairs}
-    too_few = sum(place in unknown for place in places)
-    margins = [pair.margin for pair in pairs]
+def _counts(
+    prompts: int, too_few: int, place_N: Int64[ndarray, " N"], margin_N: Float64[ndarray, " N"]
+) -> dict[str, Any]:
+    """Returns the counts of so many prompts, and of their pairs by place of prompt and margin."""
+    paired, margins = len(np.unique(place_N)), margin_N.tolist()
     return {
-        "prompts": len(places),
-        "paired_prompts": len(paired),
-        "no_contrast": len(places) - len(paired) - too_few,  # rewards no further apart than the margin
+        "prompts": prompts,
+        "paired_prompts": paired,
+        "no_contrast": prompts - paired - too_few,  # rewards no further apart than the margin
         "too_few_rewards": too_few,
-        "pairs": len(pairs),
+        "pairs": len(margins),
         "mean_margin": sum(margins) / len(margins) if margins else None,
         "narrowest": min(margins, default=None),
         "widest": max(margins, default=None),

@@ -10,7 +10,7 @@ A file is whole or absent, and a stage makes what is absent. So every stage resu
 the scores or the pairs is how to make them again, without sampling again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from tessera.tensors import Rollouts, Scores
 from tessera.types import Prompt, View
 
 PAIRS = "pairs.jsonl"
+BLOCK = 1 << 14  # pairs written at once: there may be millions
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,8 @@ class RolloutStore:
             raise CheckpointError(
                 f"{path} is damaged ({error}); delete it, and it is sampled again"
             ) from error
-        rows = list(read_jsonl(path.with_suffix(".jsonl")))
-        names = ("id", "text", "category", "metadata")
-        prompts = [from_plain(Prompt, {name: row[name] for name in names}, where=str(path)) for row in rows]
+        rows = self._rows(part)
+        prompts = self._prompts(part, rows)
         rollouts = Rollouts(
             prompts=tuple(prompt.text for prompt in prompts),
             samples=tuple(row["sample"] for row in rows),
@@ -87,6 +87,10 @@ class RolloutStore:
             policy_digest=self.policy_digest,
         )
         return prompts, rollouts
+
+    def read_prompts(self, part: int, group: int) -> list[Prompt]:
+        """Returns the prompts of a part, each of which has so many rollouts."""
+        return self._prompts(part, self._rows(part)[::group])
 
     def has_scores(self, part: int) -> bool:
         """Returns whether the part has been scored."""
@@ -117,27 +121,40 @@ class RolloutStore:
 
     def write_pairs(self, pairs: PairIndex, prompts: Sequence[Prompt], reward_PG: torch.Tensor) -> None:
         """Writes the pairs, with what a reader wants to see of each; `prompts` has one entry per group."""
-        group = reward_PG.shape[1]
-        rows = [
+        columns = (
+            pairs.prompt,
+            *pairs.rows(reward_PG.shape[1]),
+            reward_PG[pairs.prompt, pairs.chosen],
+            reward_PG[pairs.prompt, pairs.rejected],
+        )
+        rows = (
             {
                 "prompt": prompts[prompt].text,
                 "category": prompts[prompt].category,
-                "chosen_row": prompt * group + chosen,
-                "rejected_row": prompt * group + rejected,
-                "chosen_reward": reward_PG[prompt, chosen].item(),
-                "rejected_reward": reward_PG[prompt, rejected].item(),
+                "chosen_row": chosen,
+                "rejected_row": rejected,
+                "chosen_reward": chosen_reward,
+                "rejected_reward": rejected_reward,
             }
-            for prompt, chosen, rejected in zip(
-                pairs.prompt.tolist(), pairs.chosen.tolist(), pairs.rejected.tolist(), strict=True
+            for block in zip(*(column.split(BLOCK) for column in columns), strict=True)
+            for prompt, chosen, rejected, chosen_reward, rejected_reward in zip(
+                *(column.tolist() for column in block), strict=True
             )
-        ]
+        )
         with full_disk_told(self.folder):
             write_lines(self.folder / PAIRS, rows)
 
-    def read_pairs(self) -> list[dict[str, Any]] | None:
-        """Returns the pairs, or None if they have not been made."""
+    def read_pairs(self) -> Iterator[dict[str, Any]] | None:
+        """Returns the pairs one by one, or None if they have not been made."""
         path = self.folder / PAIRS
-        return list(read_jsonl(path)) if path.exists() else None
+        return read_jsonl(path) if path.exists() else None
+
+    def _rows(self, part: int) -> list[dict[str, Any]]:
+        return list(read_jsonl(self._tensors(part).with_suffix(".jsonl")))
+
+    def _prompts(self, part: int, rows: Sequence[Mapping[str, Any]]) -> list[Prompt]:
+        names, where = ("id", "text", "category", "metadata"), str(self._tensors(part))
+        return [from_plain(Prompt, {name: row[name] for name in names}, where=where) for row in rows]
 
     def _tensors(self, part: int) -> Path:
         return self.folder / f"part_{part:05d}.safetensors"

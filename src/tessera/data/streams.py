@@ -88,6 +88,13 @@ class MosaicStream:
         return _digest([self.name])
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Sizes:
+    """How many prompts each category has; equal to none but itself, so that finding its order is quick."""
+
+    each: tuple[int, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedStream:
     """Prompts that are there; `listed_stream` makes one."""
@@ -95,6 +102,7 @@ class ListedStream:
     name: str
     listed: tuple[Prompt, ...]  # in the order of their source
     blocks: tuple[tuple[Prompt, ...], ...]  # the same by category
+    sizes: Sizes  # of the blocks
     notes: tuple[str, ...]
 
     @property
@@ -109,7 +117,7 @@ class ListedStream:
     def at(self, seed: int, position: int) -> Prompt:
         """Returns the prompt at a position of the stream."""
         epoch, place = divmod(position, len(self.listed))
-        block, number = _order(tuple(map(len, self.blocks)), seed, epoch)[place]
+        block, number = _order(self.sizes, seed, epoch)[place]
         return self.blocks[block][number]
 
     def digest(self) -> str:
@@ -129,19 +137,20 @@ def listed_stream(name: str, listed: Sequence[Prompt], notes: Iterable[str] = ()
         name=name,
         listed=tuple(listed),
         blocks=tuple(map(tuple, blocks.values())),
+        sizes=Sizes(tuple(map(len, blocks.values()))),
         notes=tuple(note for note in notes if note),
     )
 
 
 @lru_cache(maxsize=8)  # of an epoch, asked for prompt by prompt
-def _order(sizes: tuple[int, ...], seed: int, epoch: int) -> tuple[tuple[int, int], ...]:
+def _order(sizes: Sizes, seed: int, epoch: int) -> tuple[tuple[int, int], ...]:
     """Returns (block, number in the block) at each place of an epoch.
 
     The shuffled members of a block of M stand at (k + u) / M, k from 0, with one random u of the block.
     """
-    rng = random.Random(derive_seed("epoch", seed, epoch, *sizes))
+    rng = random.Random(derive_seed("epoch", seed, epoch, *sizes.each))
     places: list[tuple[float, int, int]] = []
-    for block, size in enumerate(sizes):
+    for block, size in enumerate(sizes.each):
         members = list(range(size))
         rng.shuffle(members)
         offset = rng.random()

@@ -7,6 +7,7 @@ possible pairs they keep.
 Axes: P prompts, G samples per prompt, N pairs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tessera.objective.advantage import MIN_GROUP, known_rewards
+
+COUPLES = 1 << 18  # considered at once, some tens of bytes each
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +34,10 @@ class PairIndex:
     def __len__(self) -> int:
         return len(self.prompt)
 
+    def rows(self, group: int) -> tuple[Int[Tensor, " N"], Int[Tensor, " N"]]:
+        """Returns the chosen and the rejected rollouts as rows 0 .. P*G-1, the group side by side."""
+        return self.prompt * group + self.chosen, self.prompt * group + self.rejected
+
 
 def widest_pairs(reward_PG: Float[Tensor, "P G"], *, per_prompt: int = 1, margin: float = 0.0) -> PairIndex:
     """Returns each prompt's pairs of largest reward difference; one per prompt is best against worst.
@@ -39,7 +46,9 @@ def widest_pairs(reward_PG: Float[Tensor, "P G"], *, per_prompt: int = 1, margin
     function of the rewards. A prompt with fewer possible pairs than `per_prompt` gives those; its pairs may
     share a rollout.
     """
-    return _keep_first(reward_PG, _differences(reward_PG), per_prompt, margin)
+    return _in_blocks(
+        reward_PG, margin, lambda block_PG: _keep_first(block_PG, _differences(block_PG), per_prompt, margin)
+    )
 
 
 def random_pairs(
@@ -53,16 +62,46 @@ def random_pairs(
 
     Every couple draws a number whether it can pair or not: a reward changes no other prompt's draw.
     """
-    prompts, samples = reward_PG.shape
-    draw_PGG = torch.rand(
-        prompts, samples, samples, generator=generator, dtype=torch.float64, device=generator.device
-    )
-    return _keep_first(reward_PG, draw_PGG.to(reward_PG.device), per_prompt, margin)
+
+    def kept(block_PG: Float[Tensor, "P G"]) -> Bool[Tensor, "P G G"]:
+        prompts, samples = block_PG.shape
+        draw_PGG = torch.rand(
+            prompts, samples, samples, generator=generator, dtype=torch.float64, device=generator.device
+        )
+        return _keep_first(block_PG, draw_PGG.to(block_PG.device), per_prompt, margin)
+
+    return _in_blocks(reward_PG, margin, kept)
 
 
 def all_pairs(reward_PG: Float[Tensor, "P G"], *, margin: float = 0.0) -> PairIndex:
     """Returns every possible pair: G(G-1)/2 of a prompt whose rewards are all known and apart."""
-    return _index(reward_PG, _possible(reward_PG, margin), margin)
+    return _in_blocks(reward_PG, margin, lambda block_PG: _possible(block_PG, margin))
+
+
+def _in_blocks(
+    reward_PG: Float[Tensor, "P G"],
+    margin: float,
+    kept: Callable[[Float[Tensor, "P G"]], Bool[Tensor, "P G G"]],
+) -> PairIndex:
+    """Returns the pairs that `kept` keeps, some prompts at a time, for there are many couples.
+
+    Prompts do not know of each other, and a generator goes on where it stopped: the blocks change nothing.
+    """
+    prompts, samples = reward_PG.shape
+    size = max(1, COUPLES // samples**2)
+    parts, firsts = [], range(0, max(prompts, 1), size)
+    for first in firsts:
+        block_PG = reward_PG[first : first + size]
+        parts.append(_index(block_PG, kept(block_PG), margin))
+    return PairIndex(
+        prompt=torch.cat([part.prompt + first for first, part in zip(firsts, parts, strict=True)]),
+        chosen=torch.cat([part.chosen for part in parts]),
+        rejected=torch.cat([part.rejected for part in parts]),
+        margin=torch.cat([part.margin for part in parts]),
+        missing=sum(part.missing for part in parts),
+        empty_groups=sum(part.empty_groups for part in parts),
+        no_contrast_groups=sum(part.no_contrast_groups for part in parts),
+    )
 
 
 def _differences(reward_PG: Float[Tensor, "P G"]) -> Float[Tensor, "P G G"]:
@@ -79,15 +118,15 @@ def _possible(reward_PG: Float[Tensor, "P G"], margin: float) -> Bool[Tensor, "P
 
 def _keep_first(
     reward_PG: Float[Tensor, "P G"], key_PGG: Float[Tensor, "P G G"], per_prompt: int, margin: float
-) -> PairIndex:
-    """Returns each prompt's possible pairs of largest key."""
+) -> Bool[Tensor, "P G G"]:
+    """Returns which couples are each prompt's possible pairs of largest key."""
     if per_prompt < 1:
         raise ValueError(f"pairs per prompt must be 1 or more, got {per_prompt}")
     possible_PGG = _possible(reward_PG, margin)
     key_PC = torch.where(possible_PGG, key_PGG, -torch.inf).flatten(1)  # C couples, G*G of them
     first_PK = key_PC.argsort(dim=1, descending=True, stable=True)[:, :per_prompt]
     first_PC = torch.zeros_like(key_PC, dtype=torch.bool).scatter_(1, first_PK, value=True)
-    return _index(reward_PG, possible_PGG & first_PC.view_as(possible_PGG), margin)
+    return possible_PGG & first_PC.view_as(possible_PGG)
 
 
 def _index(reward_PG: Float[Tensor, "P G"], kept_PGG: Bool[Tensor, "P G G"], margin: float) -> PairIndex:

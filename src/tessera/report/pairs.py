@@ -3,17 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from jaxtyping import UInt8
+import numpy as np
+from jaxtyping import Float64, UInt8
 from numpy import ndarray
 
 from tessera.report.film import mark
 from tessera.report.images import data_uri
 from tessera.report.numbers import MISSING
 from tessera.report.theme import render
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,16 +72,16 @@ def pairs_page(
     )
 
 
-def widest_and_narrowest(pairs: Sequence[tuple[float, T]], most: int) -> list[T]:
-    """Returns at most so many of (margin, pair), widest first: half from either end, the middle left out.
+def widest_and_narrowest(margin_N: Float64[ndarray, " N"], most: int) -> list[int]:
+    """Returns the places of at most so many margins, widest first: half from either end, the middle left out.
 
     Among equal margins the order given decides, so the choice does not depend on how a pair looks.
     """
-    ordered = [pair for _, pair in sorted(pairs, key=lambda each: -each[0])]
-    if len(ordered) <= most:
-        return ordered
-    low = most // 2
-    return ordered[: most - low] + ordered[len(ordered) - low :]
+    order_N = np.argsort(-margin_N, kind="stable")
+    if len(order_N) > most:
+        low = most // 2
+        order_N = np.concatenate([order_N[: most - low], order_N[len(order_N) - low :]])
+    return order_N.tolist()
 
 
 def pairing_lines(summary: Mapping[str, Any]) -> list[str]:

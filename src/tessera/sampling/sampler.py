@@ -72,13 +72,14 @@ def sample(
     on_progress: Progress = silent,
 ) -> Rollouts:
     """Returns the rollouts of all requests in one record, in order."""
-    parts: list[Rollouts] = []
+    parts, done = list[Rollouts](), 0
     batches = sample_batches(
         policy, wanted, view, seed=seed, batch_size=batch_size, policy_digest=policy_digest
     )
     for part in batches:
         parts.append(part)
-        on_progress("sampling", sum(len(p) for p in parts), len(wanted))
+        done += len(part)
+        on_progress("sampling", done, len(wanted))
     return concatenate(parts)
 
 

@@ -20,6 +20,7 @@ from numpy import ndarray
 # resamples or more. With 2,000 the 2.5 % point lies between the 50th and 51st value.
 RESAMPLES = 2_000
 LEVEL = 0.95
+DRAWN = 1 << 21  # prompts drawn at once, 16 bytes each: all resamples of many prompts do not fit into memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +154,13 @@ def wilson(mean: float, n: int, level: float = LEVEL) -> tuple[float, float]:
 def _resampled_means(
     means_P: Float64[ndarray, " P"], rng: np.random.Generator, resamples: int
 ) -> Float64[ndarray, " R"]:
-    """Returns the means of so many resamples of the prompts."""
-    drawn_RP = rng.integers(len(means_P), size=(resamples, len(means_P)))
-    return means_P[drawn_RP].mean(axis=1)
+    """Returns the means of so many resamples of the prompts, some of them at a time."""
+    step = max(1, DRAWN // len(means_P))
+    parts = []
+    for first in range(0, resamples, step):
+        drawn_RP = rng.integers(len(means_P), size=(min(step, resamples - first), len(means_P)))
+        parts.append(means_P[drawn_RP].mean(axis=1))
+    return np.concatenate(parts)
 
 
 def mean_estimate(categories: Sequence[Float64[ndarray, " _"]], *, level: float = LEVEL) -> Estimate:

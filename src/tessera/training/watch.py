@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,9 @@ class Watch:
         for (name, what), categories in judged.items():
             values = [np.array(value_P) for value_P in categories.values()]
             scores[name][what] = mean_estimate(values).to_json()
+        first = takewhile(lambda row: row["step"] == 0, read_jsonl(run / EVALUATED))  # lines lie in order
         start = [
-            EvalRecord.from_json({key: value for key, value in row.items() if key != "step"})
-            for row in read_jsonl(run / EVALUATED)
-            if row["step"] == 0
+            EvalRecord.from_json({key: value for key, value in row.items() if key != "step"}) for row in first
         ]
         for benchmark in self.benchmarks if step > 0 and start else ():
             for score in SCORES:

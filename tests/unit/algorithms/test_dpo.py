@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tessera.algorithms.base import Context
-from tessera.algorithms.dpo import DPO, DPOConfig, Pairs
+from tessera.algorithms.dpo import DPO, DPOConfig, PairBatch, Pairs
 from tessera.errors import CheckpointError, RewardError, TrainingError, UserError
 from tessera.rewards.custom import CustomReward, load_function
 from tessera.sampling.decode import replay_logp
@@ -24,6 +24,11 @@ SETTINGS: dict[str, Any] = {"prompts": 6, "group": 4, "pairs_per_step": 4}
 
 def dpo(**changes: Any) -> DPO:
     return DPO(DPOConfig(**{**SETTINGS, **changes}), GUIDED, steps=6)
+
+
+def every(pairs: Pairs) -> PairBatch:
+    """Returns all pairs of a round, in the order of the store."""
+    return pairs.select(torch.arange(len(pairs)))
 
 
 @pytest.fixture
@@ -57,7 +62,7 @@ def test_a_stage_is_made_again_only_where_its_files_are_gone(here: Context, pair
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
         remade = [path.name for path, time in kept.items() if path.stat().st_mtime_ns != time]
         assert set(remade) <= {"part_00000.jsonl"}
-        assert torch.equal(again.batch.chosen_NT, pairs.batch.chosen_NT)
+        assert torch.equal(every(again).chosen_NT, every(pairs).chosen_NT)
 
 
 def moved(here: Context) -> None:
@@ -69,8 +74,8 @@ def moved(here: Context) -> None:
 def test_a_policy_that_has_moved_still_learns_from_what_was_drawn(here: Context, pairs: Pairs) -> None:
     moved(here)
     again = dpo().collect(here, 0, resumed=True)
-    assert torch.equal(again.batch.rejected_NT, pairs.batch.rejected_NT)
-    assert again.batch.drawn_by == "reference"
+    assert torch.equal(every(again).rejected_NT, every(pairs).rejected_NT)
+    assert again.drawn_by == "reference"
 
 
 @pytest.mark.parametrize("gone", ["part_00000.safetensors", "config.json"])
@@ -88,8 +93,8 @@ def test_a_later_round_draws_with_the_policy_as_it_is_and_for_other_prompts(
 ) -> None:
     moved(here)
     later = dpo().collect(here, 1)
-    assert later.batch.drawn_by == "policy"
-    assert not torch.equal(later.batch.text.ids, pairs.batch.text.ids)
+    assert later.drawn_by == "policy"
+    assert not torch.equal(every(later).text.ids, every(pairs).text.ids)
     algorithm = dpo()
     first, second = (algorithm.batch(here, later, step) for step in (6, 7))
     assert "sample_replay_gap" in algorithm.loss(here.policy, here.reference, first).metrics

@@ -38,12 +38,12 @@ def card(prompt: str, margin: float) -> PairCard:
 
 
 def test_the_widest_come_first_and_the_narrowest_are_kept() -> None:
-    pairs = [(margin, name) for name, margin in zip("abcdef", (0.5, 1.0, 0.1, 0.7, 1.0, 0.2), strict=True)]
-    assert widest_and_narrowest(pairs, 4) == ["b", "e", "f", "c"]  # of equal margins the first stands first
-    assert widest_and_narrowest(pairs, 3) == ["b", "e", "c"]
-    assert widest_and_narrowest(pairs, 1) == ["b"]
-    assert widest_and_narrowest(pairs, 9) == ["b", "e", "d", "a", "f", "c"]
-    assert widest_and_narrowest([], 4) == []
+    margin_N = np.array([0.5, 1.0, 0.1, 0.7, 1.0, 0.2])
+    assert widest_and_narrowest(margin_N, 4) == [1, 4, 5, 2]  # of equal margins the first stands first
+    assert widest_and_narrowest(margin_N, 3) == [1, 4, 2]
+    assert widest_and_narrowest(margin_N, 1) == [1]
+    assert widest_and_narrowest(margin_N, 9) == [1, 4, 3, 0, 5, 2]
+    assert widest_and_narrowest(margin_N[:0], 4) == []
 
 
 def test_the_page_shows_chosen_beside_rejected_with_rewards_and_what_fails() -> None:

@@ -64,9 +64,9 @@ def galleries_of(results: Sequence[BenchmarkResult], by_benchmark: Records, albu
         records = by_benchmark[result.name]
         if not records:
             continue
-        firsts = _firsts(records, result)
+        firsts, missing = _firsts(records, result), missing_by_category(records)
         groups = tuple(
-            _group(category, list(prompts.values())[:shown], records, result, album)
+            _group(category, list(prompts.values())[:shown], missing[category], result, album)
             for category, prompts in list(firsts.items())[:most]
         )
         told = (
@@ -99,8 +99,10 @@ def chosen_of(
         records = by_benchmark[result.name]
         if result.of_field:
             each = max(share // max(len(result.estimates), 1), 1)
-            parts = [[r for r in records if r.category == category] for category in result.estimates]
-            picked = [record for part in parts for record in _end(part, result, each, best=best)]
+            parts: dict[str, list[EvalRecord]] = {category: [] for category in result.estimates}
+            for record in records:
+                parts.get(record.category, []).append(record)
+            picked = [record for part in parts.values() for record in _end(part, result, each, best=best)]
             picked = picked[: max(share, 2)]
         else:
             picked = _end(records, result, most, best=best)
@@ -133,7 +135,7 @@ def _firsts(records: Sequence[EvalRecord], result: BenchmarkResult) -> dict[str,
 def _group(
     category: str,
     shown: Sequence[EvalRecord],
-    records: Sequence[EvalRecord],
+    missing: int,
     result: BenchmarkResult,
     album: Album,
 ) -> Group:
@@ -143,7 +145,7 @@ def _group(
         told.append(f"{sum(card.mark == 'right' for card in cards)} of these {len(cards)} right")
     if (estimate := result.estimates.get(category)) is not None:
         told.append(f"of all, {_estimate(estimate, result)}")
-    if missing := missing_by_category(records)[category]:
+    if missing:
         told.append(f"{count(missing)} not graded")
     return Group(name=words(category), told="; ".join(told), cards=cards)
 

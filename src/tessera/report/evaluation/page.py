@@ -9,18 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tessera.benchmarks.layout import RECORDS, SUMMARY
+from tessera.benchmarks.layout import SUMMARY
 from tessera.report.best_of import best_of_results
 from tessera.report.evaluation import gallery
 from tessera.report.evaluation.cards import Album
-from tessera.report.evaluation.read import of_benchmark, read_part
+from tessera.report.evaluation.read import of_benchmark, read_part, read_records
 from tessera.report.evaluation.result import BenchmarkResult, kind_words, result_of
 from tessera.report.evaluation.words import counting, reading, soft_end, weakest_kinds
 from tessera.report.numbers import count, duration, plural
 from tessera.report.theme import render
 from tessera.statistics.intervals import LEVEL, RESAMPLES
 from tessera.storage import CONFIG
-from tessera.types import EvalRecord
 
 # Of chosen pictures, in the order of the page: name, of verdicts or of scores, from the better end.
 SECTIONS = (
@@ -35,7 +34,7 @@ def evaluation_page(folder: Path, next_step: str = "") -> str:
     """Returns the page of an eval folder as HTML; `next_step` says what to do next, `code` in backticks."""
     config = read_part(folder, CONFIG)
     summary = read_part(folder, SUMMARY)
-    records = [EvalRecord.from_json(row) for row in read_part(folder, RECORDS)]
+    records = read_records(folder)
     names = [name for name in config.get("benchmarks", ()) if name in summary]
     names += [name for name in summary if name not in names]
     by_benchmark = {name: of_benchmark(records, name) for name in names}

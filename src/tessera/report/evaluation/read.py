@@ -7,22 +7,41 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tessera.benchmarks.layout import RECORDS
 from tessera.errors import UserError
 from tessera.storage import read_jsonl
 from tessera.types import EvalRecord
 
 
+def read_records(folder: Path) -> list[EvalRecord]:
+    """Returns the records of an eval folder without tokens: the page shows none, and they weigh most."""
+    path = _part(folder, RECORDS)
+    try:
+        return [EvalRecord.from_json({**row, "tokens": ()}) for row in read_jsonl(path)]
+    except json.JSONDecodeError as error:
+        raise _torn(path, error) from error
+
+
 def read_part(folder: Path, name: str) -> Any:
-    """Returns a JSON file, or the rows of a .jsonl file, of an eval folder."""
+    """Returns a JSON file of an eval folder."""
+    path = _part(folder, name)
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise _torn(path, error) from error
+
+
+def _part(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.is_file():
         raise UserError(
             f"{folder} is no complete eval folder: {name} is missing. `tessera eval --out {folder}` makes one"
         )
-    try:
-        return list(read_jsonl(path)) if path.suffix == ".jsonl" else json.loads(path.read_text("utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not whole ({error}); run the evaluation again") from error
+    return path
+
+
+def _torn(path: Path, error: json.JSONDecodeError) -> UserError:
+    return UserError(f"{path} is not whole ({error}); run the evaluation again")
 
 
 def of_benchmark(records: Sequence[EvalRecord], benchmark: str) -> list[EvalRecord]:
