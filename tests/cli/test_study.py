@@ -27,12 +27,30 @@ def test_a_dry_run_tells_cells_images_and_time_of_every_study_and_leaves_nothing
     outcome = run("study", "--dry-run", "--workers", 2, "--seeds", 0)
     assert outcome.code == 0, outcome.err
     lines = outcome.out.splitlines()
-    assert [line.split()[0] for line in lines[:4]] == ["study", "quick", "standard", "full"]
+    assert [line.split()[0] for line in lines[:5]] == ["study", "quick", "standard", "full", "janus"]
     assert lines[1].split()[1:5] == ["5", "9", "1", "6,400"]
     assert sum(line.startswith("  ") for line in lines) == 5  # the cells of quick
     data = json.loads(run("study", "--dry-run", "--json", "--seeds", 0).out)
     assert data["studies"][0]["cells"] == 5
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_of_a_study_for_gpus_tells_gpu_hours_and_lines_for_one_node_and_for_several(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_DATA", str(tmp_path / "nothing"))
+    outcome = run("study", "janus", "--dry-run", "--workers", 8)
+    assert outcome.code == 0, outcome.err
+    (row,) = (line for line in outcome.out.splitlines() if line.startswith("janus  "))
+    assert row.split()[1:5] == ["37", "113", "3", "806,400"]
+    assert "on 8 GPUs" in row
+    assert "GPU-hours" in row
+    assert "pictures a GPU-second" in outcome.out
+    assert "tessera study janus --out runs/janus --workers 8" in outcome.out
+    assert "--runner ray --workers 32" in outcome.out
+    assert "torchrun --nnodes 2 --nproc-per-node 8" in outcome.out
+    told = json.loads(run("study", "janus", "--dry-run", "--json").out)
+    assert len(told["commands"]) == 37
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ tessera {__version__}: reinforcement learning for autoregressive image generatio
 Usage: tessera COMMAND [--flags]      tessera COMMAND --help explains every flag
 
 Look
-  doctor        what is installed here, what is missing, and the line that installs it
+  doctor        what is installed here, what is missing; --policy: what of a policy trains
   world show    true pictures of the embedded world, for prompts of every category
 
 Use a policy
@@ -39,7 +39,7 @@ Train one
 
 Compare
   compare       evaluations side by side: tables, paired differences, the pictures that changed
-  study         arms x rewards x settings x seeds at equal images: quick, standard, full (--dry-run)
+  study         arms x rewards x settings x seeds at equal images: quick, standard, full, janus (--dry-run)
 
 Prompts of the field
   data list     which data sets of outside projects are here, their terms, whether they are whole

@@ -1,6 +1,5 @@
 """`tessera study`: arms x rewards x settings x seeds -> cells, results.json, a report."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from tessera.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """Compare ways of training at equal images: quick (minutes), standard (three seeds), full (five).
+    """Compare ways of training at equal images: quick (minutes), standard (three seeds), full (five), janus
+    (Janus-Pro-7B on GPUs, with weights and data of your own).
 
     What is made stays: with --resume only what is missing or has changed is made. A cell that fails is
     recorded, with its log, and the others go on; the exit code is then 1.
@@ -23,7 +23,7 @@ class Flags:
     """
 
     study: Annotated[str, tyro.conf.Positional] = "quick"
-    """quick, standard, full, or a TOML or JSON file with a study of your own"""
+    """quick, standard, full, janus, or a TOML or JSON file with a study of your own"""
     out: Path | None = None
     """folder of the study; it fills while it runs"""
     resume: bool = False
@@ -33,7 +33,7 @@ class Flags:
     dry_run: bool = False
     """print the cells, and images and expected time of every study; run nothing"""
     workers: int | None = None
-    """stages at once, one core each; unset: as many as there are cores"""
+    """stages at once, one core each, or one GPU; unset: as many as there are"""
     only: tuple[str, ...] = ()
     """run these experiments now"""
     seeds: tuple[int, ...] = ()
@@ -48,17 +48,19 @@ def run(arguments: Sequence[str]) -> int:
     """Runs the command; returns the exit code."""
     flags = parse_flags(Flags, "study", arguments)
 
-    from tessera.cli.study_lines import asked_for, closing, dry_run, executor, teller
+    from tessera.cli.study_lines import asked_for, closing, default_workers, dry_run, executor, teller
     from tessera.study.study import run_study
 
-    study, cores = asked_for(flags.study, flags.seeds, flags.match), os.cpu_count() or 1
-    workers = positive("workers", cores if flags.workers is None else flags.workers)
+    study = asked_for(flags.study, flags.seeds, flags.match)
+    if flags.workers is not None:
+        positive("workers", flags.workers)
     if flags.dry_run:
-        result, lines = dry_run(study, flags.seeds, flags.match, workers)
+        result, lines = dry_run(study, flags.seeds, flags.match, flags.workers)
         return finish(result, as_json=flags.json, lines=lines)
     if flags.out is None:
         raise UserError("say where results go, for example --out runs/study")
-    with executor(flags.runner, workers) as where, progress_bar(flags.json) as bar:
+    workers = flags.workers or default_workers(study)
+    with executor(study, flags.runner, workers) as where, progress_bar(flags.json) as bar:
         ended = run_study(
             study,
             flags.out.absolute(),

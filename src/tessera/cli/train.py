@@ -14,7 +14,7 @@ from tessera.cli.progress import progress_bar
 
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """Train a policy by a recipe: mosaic-grpo, mosaic-dpo.
+    """Train a policy by a recipe: mosaic-grpo, janus-tiny-dpo, janus-pro-7b-grpo-hps (docs/recipes.md).
 
     The folder fills while training runs: metrics.jsonl, held_out.jsonl (validation prompts), pictures/ (the
     same prompts and seeds at every look), checkpoints/, and report.html at the end. A killed run goes on with

@@ -10,7 +10,7 @@ from tessera.rewards.load import AnyReward, AnyScorer, EnsembleReward, ScorerCon
 from tessera.rewards.metric import MetricReward
 from tessera.rewards.remote.settings import RemoteReward
 from tessera.scorers.judges.sizes import JUDGES
-from tessera.scorers.vlm.settings import UnifiedRewardPairs
+from tessera.scorers.vlm.settings import ZERO_SHOT, UnifiedRewardPairs
 
 # Of each outside scorer, what it is named by and what is set then; more by its own settings.
 OUTSIDE: Mapping[str, Mapping[str, Any]] = {
@@ -29,6 +29,7 @@ OUTSIDE: Mapping[str, Mapping[str, Any]] = {
     "compbench": {"kind": "compbench"},
     "unifiedreward": {"kind": "unifiedreward"},
     "orm-vlm": {"kind": "orm-vlm"},
+    "orm-zero-shot": {"kind": "orm-vlm", "weights": ZERO_SHOT.repo},
     "vqascore": {"kind": "vqascore"},
     "hpsv3": {"kind": "hpsv3"},
 }

@@ -211,7 +211,8 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any], above: str
     words = []
     for name, value in after.items():
         old, path = before.get(name), f"{above}{name}"
-        if isinstance(value, Mapping) and value:
+        # A part that a new kind brings along is told whole: what lies inside is not there to be changed.
+        if isinstance(value, Mapping) and value and name in before:
             before_it = old if isinstance(old, Mapping) and old.get("kind") == value.get("kind") else {}
             words += _differences(before_it, value, f"{path}.")
         elif name not in before or old != value:

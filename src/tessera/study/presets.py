@@ -1,5 +1,5 @@
-"""Studies of the embedded world, by name. Every cell samples 3,200 pictures for training, within 2 %, but
-where an experiment says that compute grows, or that it is longer.
+"""Studies by name. Those of the embedded world: every cell samples 3,200 pictures for training, within 2 %,
+but where an experiment says that compute grows, or that it is longer. That of Janus-Pro: presets_field.py.
 
 The question is that of arXiv:2505.17017 (DPO or GRPO, in and out of domain, rewards, scaling), whose code was
 not released; what its sources do not say is chosen here.
@@ -20,6 +20,7 @@ from tessera.study.config import (
     PinnedRates,
     StudyConfig,
 )
+from tessera.study.presets_field import janus
 
 JUDGES = ("preference", "regressor", "unified", "orm")
 SHIFTS = ("combos", "counts", "relations")
@@ -179,7 +180,12 @@ def full() -> StudyConfig:
     )
 
 
-PRESETS: Mapping[str, Callable[[], StudyConfig]] = {"quick": quick, "standard": standard, "full": full}
+PRESETS: Mapping[str, Callable[[], StudyConfig]] = {
+    "quick": quick,
+    "standard": standard,
+    "full": full,
+    "janus": janus,
+}
 
 
 def load_study(name: str) -> StudyConfig:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -58,6 +58,7 @@ class LocalJob:
     """A process of this machine."""
 
     process: "subprocess.Popen[bytes]"
+    slot: int
 
     def code(self) -> int | None:
         """Returns the exit code, None while it runs."""
@@ -75,22 +76,28 @@ class LocalJob:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Processes of this machine."""
+    """Processes of this machine; with GPUs, each slot has one of them in turn."""
 
     slots: int
+    gpus: tuple[str, ...] = ()  # as CUDA_VISIBLE_DEVICES names them; none: stages see what there is
+    jobs: list[LocalJob] = field(default_factory=list)  # that may still run
 
     def start(self, out: Path, name: str) -> LocalJob:
         """Starts the stage in a process that leaves when this one does."""
+        self.jobs[:] = [job for job in self.jobs if job.code() is None]
+        slot = min(set(range(len(self.jobs) + 1)) - {job.slot for job in self.jobs})
+        mine = {"CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)]} if self.gpus else {}
         with log_path(out, name).open("wb") as log:
             process = subprocess.Popen(
                 worker_command(out, name, os.getpid()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **ENVIRONMENT},
+                env={**os.environ, **ENVIRONMENT, **mine},
                 start_new_session=True,  # Ctrl-C is for the study, which ends its stages itself
             )
-        return LocalJob(process)
+        self.jobs.append(LocalJob(process, slot))
+        return self.jobs[-1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,19 +36,20 @@ class RayJob:
 
 @dataclass(frozen=True, slots=True)
 class OnRay:
-    """One core of the cluster for each stage."""
+    """One core of the cluster for each stage, or a GPU."""
 
     ray: Any
     slots: int
+    gpu: bool = False
 
     def start(self, out: Path, name: str) -> RayJob:
-        """Starts the stage wherever a core is free."""
-        task = self.ray.remote(_run).options(num_cpus=1, max_retries=0)
+        """Starts the stage wherever a core is free, or a GPU."""
+        task = self.ray.remote(_run).options(num_cpus=1, num_gpus=int(self.gpu), max_retries=0)
         return RayJob(self.ray, task.remote(str(out), name))
 
 
 @contextmanager
-def open_ray(workers: int) -> Iterator[OnRay]:
+def open_ray(workers: int, *, gpu: bool = False) -> Iterator[OnRay]:
     """Yields the cluster of RAY_ADDRESS, or one of this machine with so many cores."""
     try:
         import ray  # pyright: ignore[reportMissingImports] - an extra  # noqa: PLC0415
@@ -57,7 +58,7 @@ def open_ray(workers: int) -> Iterator[OnRay]:
     cluster = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
     ray.init(log_to_driver=False, **cluster)
     try:
-        yield OnRay(ray, workers)
+        yield OnRay(ray, workers, gpu)
     finally:
         ray.shutdown()
 

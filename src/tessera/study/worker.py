@@ -18,10 +18,11 @@ from tessera import __version__
 from tessera.benchmarks.best_of import choose_in
 from tessera.benchmarks.candidates import scored_tables
 from tessera.benchmarks.divergence import divergence
-from tessera.benchmarks.layout import RECORDS, SUMMARY
+from tessera.benchmarks.layout import RECORDS, SUMMARY, picture_path
 from tessera.benchmarks.load import load_benchmark, settings_of
 from tessera.benchmarks.runner import EvalConfig, evaluate
 from tessera.config import from_plain, to_plain
+from tessera.devices import device_of
 from tessera.errors import UserError
 from tessera.policies.base import PolicyModule
 from tessera.policies.layout import CHECKPOINTS, last_checkpoint
@@ -32,6 +33,7 @@ from tessera.rewards.load import load_scorer
 from tessera.rewards.named import overlap
 from tessera.storage import CONFIG, open_in_place, read_jsonl, second_name, write_atomic, write_json
 from tessera.study.config import EvaluationConfig
+from tessera.study.expected import on_gpu
 from tessera.study.stages import COMPLETE, STAGES, Stage, code_version, stage_folder
 from tessera.study.work import (
     CANDIDATES,
@@ -45,6 +47,7 @@ from tessera.study.work import (
     ScoreWork,
     TrainWork,
 )
+from tessera.training.distributed import CPU, Alone
 from tessera.training.loop import Run, train
 from tessera.training.metrics import LEDGER
 from tessera.training.run import open_run
@@ -63,18 +66,20 @@ def make(out: Path, stage: Stage, command: str) -> None:
         raise UserError("the package's code has changed since this study was started; start it again")
     _sweep(folder)
     inputs = {role: stage_folder(out, name) for role, name in stage.inputs.items()}
+    # The shipped policy stays on the core that its times and its numbers were made on.
+    device = device_of(None) if on_gpu(stage) else CPU
     start, cpu = time.perf_counter(), time.process_time()
     match stage.work:
         case RolloutsWork():
-            images = _rollouts(stage.work, folder)
+            images = _rollouts(stage.work, folder, device)
         case TrainWork():
-            images = _train(stage.work, folder, inputs, command)
+            images = _train(stage.work, folder, inputs, command, device)
         case EvaluateWork():
-            images = _evaluate(stage.work, folder, inputs, command)
+            images = _evaluate(stage.work, folder, inputs, command, device)
         case ScoreWork():
             images = _score(stage.work, folder, inputs[EVALUATION])
         case CandidatesWork():
-            images = _candidates(stage.work, folder, inputs)
+            images = _candidates(stage.work, folder, inputs, device)
         case BestOfWork():
             images = _best_of(stage.work, folder, inputs[CANDIDATES], command)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
@@ -82,13 +87,15 @@ def make(out: Path, stage: Stage, command: str) -> None:
     write_json(folder / COMPLETE, cost)
 
 
-def _rollouts(work: RolloutsWork, folder: Path) -> int:
-    run = open_run(work.run, folder, __version__, resume=True)
+def _rollouts(work: RolloutsWork, folder: Path, device: torch.device) -> int:
+    run = open_run(work.run, folder, __version__, resume=True, team=Alone(device))
     return run.algorithm.collect(run.context, 0).images
 
 
-def _train(work: TrainWork, folder: Path, inputs: Mapping[str, Path], command: str) -> int:
-    run = open_run(work.run, folder, __version__, resume=True, command=command)
+def _train(
+    work: TrainWork, folder: Path, inputs: Mapping[str, Path], command: str, device: torch.device
+) -> int:
+    run = open_run(work.run, folder, __version__, resume=True, command=command, team=Alone(device))
     if shared := inputs.get(ROLLOUTS):
         _adopt(run, shared)
     train(run, lambda row: print(f"step {row['step']} of {work.run.steps}", flush=True))  # noqa: T201 - its log
@@ -121,13 +128,15 @@ def _adopt(run: Run, shared: Path) -> None:
     work.rename(final)
 
 
-def _evaluate(work: EvaluateWork, folder: Path, inputs: Mapping[str, Path], command: str) -> int:
-    base = load_policy(work.policy)
+def _evaluate(
+    work: EvaluateWork, folder: Path, inputs: Mapping[str, Path], command: str, device: torch.device
+) -> int:
+    base = load_policy(work.policy).to(device)
     if RUN not in inputs:
         _measure(folder, base, work.policy, work.evaluation, command)
         return _count(folder / RECORDS)
     run = inputs[RUN]
-    policy = load_policy(str(run))
+    policy = load_policy(str(run)).to(device)
     # The study's folder may move between two sittings, so a run is named by its place in it.
     settings = _measure(folder, policy, f"{STAGES}/{run.name}", work.evaluation, command)
     records = [EvalRecord.from_json(row) for row in read_jsonl(folder / RECORDS)]
@@ -143,26 +152,26 @@ def _score(work: ScoreWork, folder: Path, evaluated: Path) -> int:
     return 0
 
 
-def _candidates(work: CandidatesWork, folder: Path, inputs: Mapping[str, Path]) -> int:
+def _candidates(work: CandidatesWork, folder: Path, inputs: Mapping[str, Path], device: torch.device) -> int:
     evaluated, run = inputs[EVALUATION], inputs.get(RUN)
     if not (folder / RECORDS).exists():
         _take_over(folder, evaluated)
     name = f"{STAGES}/{run.name}" if run else work.policy
-    policy = load_policy(str(run) if run else work.policy)
+    policy = load_policy(str(run) if run else work.policy).to(device)
     _measure(folder, policy, name, work.evaluation, "", candidates=work.count)
     return _count(folder / RECORDS) - _count(evaluated / RECORDS)
 
 
 def _take_over(folder: Path, evaluated: Path) -> None:
     """Gives a stage the pictures of an evaluation, and then the records, which say that they are there."""
-    shutil.copytree(evaluated / "pictures", folder / "pictures", copy_function=_named, dirs_exist_ok=True)
+    _share_pictures(evaluated, folder)
     for name in (CONFIG, RECORDS):
         write_atomic(folder / name, (evaluated / name).read_bytes())
 
 
 def _best_of(work: BestOfWork, folder: Path, drawn: Path, command: str) -> int:
     scorer, names = load_scorer(work.scorer), work.evaluation.benchmarks
-    shutil.copytree(drawn / "pictures", folder / "pictures", copy_function=_named, dirs_exist_ok=True)
+    _share_pictures(drawn, folder)
     recorded = json.loads((drawn / CONFIG).read_text(encoding="utf-8"))
     chosen = {"best_of": work.count, "scorers": {scorer.name: scorer.digest()}, "command": command}
     write_json(folder / CONFIG, {**recorded, **chosen})
@@ -225,8 +234,11 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(each)
 
 
-def _named(source: str | Path, target: str | Path) -> None:
-    second_name(Path(source), Path(target))
+def _share_pictures(source: Path, target: Path) -> None:
+    """Gives a folder the pictures of another's records, where they lie: benchmarks have their own layouts."""
+    for row in read_jsonl(source / RECORDS):
+        place = picture_path(EvalRecord.from_json(row))
+        second_name(source / place, target / place)
 
 
 def main(out: Path, name: str, parent: int | None) -> int:

@@ -78,9 +78,14 @@ class Team(Peers, Protocol):
         ...
 
 
+CPU = torch.device("cpu")
+
+
 @dataclass(frozen=True, slots=True)
 class Alone:
     """One process: nothing to share, nobody to wait for."""
+
+    device: torch.device = CPU  # where it computes
 
     @property
     def count(self) -> int:
@@ -96,11 +101,6 @@ class Alone:
     def averages(self) -> int:
         """One: the gradient is what backward makes."""
         return 1
-
-    @property
-    def device(self) -> torch.device:
-        """The processor."""
-        return torch.device("cpu")
 
     def share(self, total: int) -> range:
         """Returns all."""

@@ -20,6 +20,7 @@ from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.nn import Parameter
 
+from tessera.devices import device_of
 from tessera.errors import UserError
 from tessera.policies.reference import frozen_copy
 from tessera.protocols import Policy
@@ -38,7 +39,7 @@ def open_team() -> Iterator[Team]:
     """Yields the team that this process belongs to: one of several under torchrun, else alone."""
     told = [name for name in _TORCHRUN if name in os.environ]
     if not told:
-        yield Alone()
+        yield Alone(device_of(None))
         return
     if missing := [name for name in _TORCHRUN if name not in os.environ]:
         raise UserError(

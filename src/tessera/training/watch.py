@@ -136,7 +136,6 @@ class Watch:
             ]
         return shots
 
-
     def _shoot_training(self, policy: Policy) -> list[Shot]:
         """Returns pictures of training prompts, with what the reward says of them as `soft`."""
         texts = {prompt.text: prompt for prompt in self.training}  # each once: the samples are numbered

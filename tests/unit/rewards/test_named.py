@@ -27,7 +27,8 @@ def test_every_name_says_which_instrument_is_meant() -> None:
         words = ["accept_noncommercial=true"] if name == "orm-vlm" else []
         found = to_plain(scorer_settings(name, words))
         assert settings.items() <= found.items()
-    assert set(NAMES) == {entry.name for entry in ENTRIES if entry.name != "unifiedreward-pairs"} | {"noise"}
+    known = {entry.name for entry in ENTRIES if entry.name != "unifiedreward-pairs"}
+    assert set(NAMES) == known | {"noise", "orm-zero-shot"}  # the latter is orm-vlm by other weights
     assert scorer_settings("package.module:function") == CustomReward(function="package.module:function")
 
 

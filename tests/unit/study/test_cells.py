@@ -85,7 +85,7 @@ def test_every_cell_of_a_preset_samples_its_budget_within_two_percent(name: str)
         assert abs(images_of(cell.run) - cell.budget) <= 0.02 * cell.budget
         place = cell.places[0]
         if "growing" not in place.experiment:
-            assert cell.budget == (6400 if place.experiment == "longer" else 3200)
+            assert cell.budget == (6400 if place.experiment == "longer" else load_study(name).images)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An Emu3 of 16 codes and two layers, for trials: transformers' own class, whose weights are not drawn yet."""
+"""An Emu3 of 16 codes and two layers, for trials: transformers' own class, weights not drawn yet."""
 
 import torch
 from transformers import Emu3Config as Sizes

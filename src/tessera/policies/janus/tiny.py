@@ -1,4 +1,4 @@
-"""A Janus of 16 codes and two layers, for trials: transformers' own class, whose weights are not drawn yet."""
+"""A Janus of 16 codes and two layers, for trials: transformers' own class, weights not drawn yet."""
 
 import torch
 from transformers import JanusConfig as Sizes

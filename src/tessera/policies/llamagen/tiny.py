@@ -1,4 +1,4 @@
-"""A LlamaGen of 16 codes and two layers that reads captions by a random T5, for trials: no weights drawn yet."""
+"""A LlamaGen of 16 codes and two layers that reads captions by a random T5, for trials: not drawn yet."""
 
 import torch
 
