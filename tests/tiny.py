@@ -9,7 +9,7 @@ import torch
 
 from tessera.algorithms.base import Context
 from tessera.algorithms.grpo import GRPOConfig
-from tessera.policies.mosaic.policy import MosaicPolicy
+from tessera.policies.base import PolicyModule
 from tessera.policies.reference import frozen_copy
 from tessera.policies.saved import save_policy
 from tessera.protocols import Policy, Scorer
@@ -27,7 +27,7 @@ from tests.contracts.policies import tiny_mosaic
 def context(
     folder: Path,
     *,
-    policy: MosaicPolicy | None = None,
+    policy: PolicyModule | None = None,
     reward: Scorer | None = None,
     max_missing: float = 0.1,
 ) -> Context:

@@ -16,7 +16,7 @@ from tessera.scorers.clip.load import load_clip
 from tessera.scorers.compbench.evaluator import Evaluator
 from tessera.scorers.compbench.instruments import NEEDS, Instruments
 from tessera.scorers.compbench.reading import load_reader
-from tessera.scorers.compbench.settings import AnyDetector, CompBench, OpenVocabulary
+from tessera.scorers.compbench.settings import CompBench, DetectorSettings, OpenVocabulary
 from tessera.scorers.compbench.verdict import verdict
 from tessera.scorers.depth import dpt
 from tessera.scorers.depth.dpt import Depth
@@ -91,7 +91,7 @@ def load_evaluator(settings: CompBench) -> Evaluator:
     )
 
 
-def _detector(settings: AnyDetector) -> Detector:
+def _detector(settings: DetectorSettings) -> Detector:
     if isinstance(settings, OpenVocabulary):
         return GroundingDino(settings.weights, settings.look, settings.place)
     return UniDet(settings)

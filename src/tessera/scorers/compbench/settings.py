@@ -1,8 +1,6 @@
 """The configuration of T2I-CompBench's evaluators, without their models."""
 
-from typing import Annotated, Literal, get_args
-
-from pydantic import Field
+from typing import Literal, get_args
 
 from tessera.config import config
 from tessera.errors import UserError
@@ -31,8 +29,7 @@ class OpenVocabulary:
     place: Placement = Placement()
 
 
-AnyDetector = UniDetSettings | OpenVocabulary
-DetectorSettings = Annotated[AnyDetector, Field(discriminator="kind")]
+DetectorSettings = UniDetSettings | OpenVocabulary
 
 
 @config

@@ -1,8 +1,6 @@
 """Who answers questions about pictures, as configuration without the models: it is read in every process."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from tessera.config import config
 from tessera.errors import UserError
@@ -41,5 +39,4 @@ class CustomAnswers:
         check_name(self.function, "an answerer of your own")
 
 
-AnyAnswerer = QwenAnswers | CustomAnswers
-AnswererSettings = Annotated[AnyAnswerer, Field(discriminator="kind")]
+AnswererSettings = QwenAnswers | CustomAnswers
