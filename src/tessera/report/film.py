@@ -45,11 +45,12 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Column:
-    """A step of the strip and how many of its graded pictures are right."""
+    """A step of the strip: how many of its graded pictures are right, and what they score."""
 
     step: int
     right: int
     graded: int
+    mean: float  # of the soft scores; of training prompts, what the reward says; NaN where there is none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +81,11 @@ class Tally:
     benchmark: str
     series: Series
     columns: tuple[Column, ...]
+
+    @property
+    def judged(self) -> bool:
+        """Whether anybody said right or wrong; of training prompts only the reward speaks."""
+        return any(column.graded for column in self.columns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +168,13 @@ def _signed(number: float) -> str:
 
 def _column(step: int, rows: Sequence[Row]) -> Column:
     marks = [mark(row["strict"]) for row in rows]
-    return Column(step=step, right=marks.count("right"), graded=len(marks) - marks.count("open"))
+    soft = [row["soft"] for row in rows if row["soft"] is not None]
+    return Column(
+        step=step,
+        right=marks.count("right"),
+        graded=len(marks) - marks.count("open"),
+        mean=float(np.mean(soft)) if soft else math.nan,
+    )
 
 
 def _tally(benchmark: str, by_step: Mapping[int, Sequence[Row]]) -> Tally:

@@ -3,6 +3,7 @@
 import base64
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +165,17 @@ def test_film_shots_are_what_they_say() -> None:
     """The fixture's own claim: two pictures per prompt, every second prompt wrong at the start alone."""
     assert [each.grade.strict for each in film_shots(0)] == [1, 1, 0, 0] * 3
     assert {each.grade.strict for each in film_shots(2)} == {1.0}
+
+
+def test_without_verdicts_the_page_tells_the_reward_and_no_count(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", [step_row(step) for step in (1, 2)])
+    for step, soft in ((0, 0.125), (2, 0.5)):
+        open_grade = Grade(strict=math.nan, soft=soft)
+        write_film(folder, step, [replace(shot(0, 0.0), benchmark="training", grade=open_grade)])
+    (tally,) = read_film(read_run(folder)).tallies
+    assert not tally.judged
+    assert [(column.graded, column.mean) for column in tally.columns] == [(0, 0.125), (0, 0.5)]
+    page = training_page(folder)
+    assert "is 0.125 at step 0 and 0.500 at step 2" in page
+    assert "of 0 right" not in page
+    assert "A tick marks" not in page
