@@ -5,7 +5,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,8 +18,6 @@ from tessera.policies.load import load_policy
 from tessera.policies.settings import SHIPPED
 
 DISTRIBUTION = "tessera-rl"
-
-EXTRAS = ("dev", "wandb", "trackio", "ray", "serve")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,11 +54,10 @@ def _packages() -> Iterator[Check]:
             name=DISTRIBUTION, ok=False, found="not installed", remedy="make setup, or: pip install -e ."
         )
         return
+    extras = metadata(DISTRIBUTION).get_all("Provides-Extra") or []
     for line in lines:
         requirement = Requirement(line)
-        extra = next(
-            (e for e in ("dev", "wandb", "trackio", "ray", "serve") if _only_for(requirement, e)), None
-        )
+        extra = next((each for each in extras if _only_for(requirement, each)), None)
         if extra == "dev":
             continue
         try:

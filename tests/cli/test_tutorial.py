@@ -40,7 +40,7 @@ def commands() -> list[list[str]]:
 
 
 @contextmanager
-def in_this_process(runner: str, workers: int) -> Iterator[Here]:
+def in_this_process(study: StudyConfig, runner: str, workers: int) -> Iterator[Here]:
     """Yields where the study's stages run: here, as fifteen processes would load torch fifteen times."""
     assert (runner, workers) == ("local", 1)
     yield Here()
