@@ -13,6 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from tessera.study.config import StudyConfig
 from tessera.types import Prompt
 from tessera.world.render import render
 from tessera.world.scene import Look, Piece
