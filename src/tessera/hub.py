@@ -137,6 +137,17 @@ def _tensors_of(loaded: object, path: Path) -> dict[str, Tensor]:
     return {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Returns the JSON object of a file that lies beside weights."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no JSON ({error}); copy it again") from error
+    if not isinstance(told, dict):
+        raise CheckpointError(f"{path} holds no JSON object")
+    return told
+
+
 def fill(model: ModelT, state: Mapping[str, Tensor], where: str, ignore: Iterable[str] = ()) -> ModelT:
     """Returns the model with these weights; every one must be there and fit.
 

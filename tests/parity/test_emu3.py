@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tessera.policies.emu3.language import Emu3Cache
 from tessera.policies.emu3.policy import Emu3Policy
+from tessera.policies.trunk import PaddedCache
 from tessera.sampling.decode import decode_rows, prefill_rows, view_logp
 from tessera.tensors import TextBatch
 from tessera.types import View
@@ -66,7 +66,7 @@ def _generated(policy: Emu3Policy, text: TextBatch, guidance: float) -> Tensor:
 def _greedy(policy: Emu3Policy, text: TextBatch, view: View) -> Tensor:
     """Returns the likeliest token at each step."""
     cache, features = prefill_rows(policy, text, torch.arange(len(text)), view)
-    assert isinstance(cache, Emu3Cache)
+    assert isinstance(cache, PaddedCache)
     drawn: list[Tensor] = []
     for index in range(policy.spec.tokens):
         drawn.append(view_logp(policy, features, view).argmax(-1))

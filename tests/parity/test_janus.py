@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tessera.policies.janus.language import JanusCache
 from tessera.policies.janus.policy import JanusPolicy
+from tessera.policies.trunk import PaddedCache
 from tessera.sampling.decode import decode_rows, prefill_rows, replay_distribution, view_logp
 from tessera.tensors import TextBatch
 from tessera.types import View
@@ -23,7 +23,7 @@ def _greedy(policy: JanusPolicy, text: TextBatch, view: View) -> Tensor:
     """Returns the likeliest token at each step."""
     rows_B = torch.arange(len(text))
     cache, features = prefill_rows(policy, text, rows_B, view)
-    assert isinstance(cache, JanusCache)
+    assert isinstance(cache, PaddedCache)
     drawn: list[Tensor] = []
     for index in range(policy.spec.tokens):
         drawn.append(view_logp(policy, features, view).argmax(-1))

@@ -1,10 +1,11 @@
 """What every policy of this package is beyond the contract: a module to be placed, trained and saved."""
 
+import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tessera.protocols import Policy
 
@@ -20,3 +21,12 @@ class PolicyModule(nn.Module, Policy):
     @abstractmethod
     def units(self) -> Sequence[nn.Module]:
         """Returns the modules whose weights processes gather together: each layer, then all that trains."""
+
+
+def weights_digest(begin: str, weights: Mapping[str, Tensor]) -> str:
+    """Returns a hash of weights by their names, and of what else makes the policy, as `begin` has it."""
+    total = hashlib.blake2b(begin.encode(), digest_size=16)
+    for name, tensor in sorted(weights.items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()

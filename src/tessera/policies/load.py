@@ -13,12 +13,11 @@ A policy folder has `policy.json` (its kind and settings) and its weights. A fam
 is asked for: transformers takes seconds.
 """
 
-import json
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
 from tessera.errors import CheckpointError, UserError, unknown
+from tessera.hub import read_object
 from tessera.policies.base import PolicyModule
 from tessera.policies.emu3.config import Emu3Config
 from tessera.policies.janus.config import JanusConfig
@@ -118,11 +117,7 @@ def _in_folder(name: str) -> PolicyModule:
 def _family(folder: Path) -> PolicyConfig:
     """Returns the settings of a model that transformers saved, or its authors in their own layout."""
     path = folder / TRANSFORMERS
-    try:
-        told: Any = json.loads(path.read_text(encoding="utf-8"))
-        kind = told.get("model_type") if isinstance(told, dict) else None
-    except ValueError as error:
-        raise CheckpointError(f"{path} is no JSON ({error}); copy it again") from error
+    kind = read_object(path).get("model_type")
     match kind:
         case "janus" | "multi_modality":
             return JanusConfig(weights=str(folder))

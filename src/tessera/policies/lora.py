@@ -11,7 +11,6 @@ The layers and the switch are peft's. Dropout, which peft offers, stays at 0: a 
 would no longer be the drawn one.
 """
 
-import hashlib
 import math
 import re
 import warnings
@@ -29,7 +28,7 @@ from torch.nn import Parameter
 from tessera.config import config
 from tessera.config import digest as config_digest
 from tessera.errors import UserError
-from tessera.policies.base import PolicyModule
+from tessera.policies.base import PolicyModule, weights_digest
 from tessera.protocols import Cache
 from tessera.rng import derive_seed
 from tessera.tensors import TextBatch
@@ -155,12 +154,7 @@ class LoRAPolicy(PolicyModule):
         tensors = dict(self.adapter(which))
         if not any(tensor.any() for name, tensor in tensors.items() if ".lora_B." in name):
             return self._base_digest
-        names = f"{self._base_digest}/{config_digest(self.settings)}"
-        total = hashlib.blake2b(names.encode(), digest_size=16)
-        for name, tensor in sorted(tensors.items()):
-            total.update(name.encode())
-            total.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return total.hexdigest()
+        return weights_digest(f"{self._base_digest}/{config_digest(self.settings)}", tensors)
 
     @torch.no_grad()
     def merged(self) -> dict[str, Tensor]:

@@ -1,9 +1,7 @@
 """Emu3 policies from their files, and back into files that transformers reads, too."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -13,7 +11,7 @@ from torch import Tensor
 from transformers import Emu3ForConditionalGeneration, Emu3VQVAE
 
 from tessera.errors import CheckpointError
-from tessera.hub import SAVED, Home, fill, found, locate, pretrained
+from tessera.hub import SAVED, Home, fill, found, locate, pretrained, read_object
 from tessera.policies.emu3.config import Emu3Config
 from tessera.policies.emu3.policy import DTYPES, Emu3Policy
 from tessera.policies.layout import WEIGHTS
@@ -33,7 +31,7 @@ PARTS = (("language.", "model.text_model."), ("vq.", "model.vqmodel."))
 def load_emu3(settings: Emu3Config) -> Emu3Policy:
     """Returns the policy of a folder or a repository in transformers' layout."""
     folder = locate(HOME, settings.weights, "emu3.weights")
-    kind = _json(folder / SIZES).get("model_type")
+    kind = read_object(folder / SIZES).get("model_type")
     if kind == ORIGINAL:
         raise CheckpointError(
             f"{folder / SIZES} is of the original layout, whose VQ model is another repository. Take the "
@@ -67,7 +65,7 @@ def _exactly(vq: Emu3VQVAE, folder: Path) -> None:
 
 def read_tokenizer(path: Path) -> Tokenizer:
     """Returns the tokenizer of a file."""
-    if "model" not in _json(path):
+    if "model" not in read_object(path):
         raise CheckpointError(f"{path} holds no tokenizer; copy it again")
     return Tokenizer.from_file(str(path))
 
@@ -93,13 +91,3 @@ def save_emu3(
     temporary = folder / f".{WEIGHTS}"
     save_file(tensors, temporary, {"format": "pt"})  # without which transformers does not read it
     temporary.replace(folder / WEIGHTS)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is no JSON ({error}); copy it again") from error
-    if not isinstance(told, dict):
-        raise CheckpointError(f"{path} holds no JSON object")
-    return told

@@ -10,7 +10,6 @@ vocabulary with everything else forbidden. These rows are a layer of their own h
 is kept to be saved with them.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -23,11 +22,12 @@ from torch.nn import Parameter
 from transformers import Emu3ForConditionalGeneration
 
 from tessera.errors import CheckpointError, UserError
-from tessera.policies.base import PolicyModule
-from tessera.policies.emu3 import language, pixels
+from tessera.policies import trunk
+from tessera.policies.base import PolicyModule, weights_digest
+from tessera.policies.emu3 import pixels
 from tessera.policies.emu3.config import Emu3Config
-from tessera.policies.emu3.language import Emu3Cache
 from tessera.policies.emu3.prompts import Prompts
+from tessera.policies.trunk import PaddedCache, blank_slots
 from tessera.sampling.cache import StaticCache
 from tessera.tensors import TextBatch
 from tessera.types import Footprint, PolicySpec, View
@@ -56,7 +56,7 @@ class Emu3Policy(PolicyModule):
         self.codes.weight = Parameter(head[first:last].clone(), requires_grad=False)
         self.words = Parameter(torch.cat([head[:first], head[last:]]), requires_grad=False)
         self._recompute = False
-        self.language.config._attn_implementation = "sdpa"  # it reads the masks of `language`
+        self.language.config._attn_implementation = "sdpa"  # it reads the masks of `trunk`
         for _, parameter in self.trainable():
             parameter.requires_grad_(True)
 
@@ -153,7 +153,7 @@ class Emu3Policy(PolicyModule):
     def _placed(self, text: TextBatch) -> TextBatch:
         return TextBatch(ids=text.ids.to(self.device), mask=text.mask.to(self.device))
 
-    def new_cache(self, rows: int, length: int) -> Emu3Cache:
+    def new_cache(self, rows: int, length: int) -> PaddedCache:
         """Returns an empty cache of so many positions, and of those that the ends of rows take besides."""
         beyond = max(0, length - self._prefix)
         store = StaticCache.empty(
@@ -165,20 +165,20 @@ class Emu3Policy(PolicyModule):
             dtype=self._weight.dtype,
             device=self.device,
         )
-        return Emu3Cache.around(store)
+        return PaddedCache.around(store)
 
-    def prefill(self, text: TextBatch, cache: Emu3Cache) -> Float[Tensor, "B D"]:
+    def prefill(self, text: TextBatch, cache: PaddedCache) -> Float[Tensor, "B D"]:
         """Fills the cache with the text; returns the features that predict the first code."""
         x_BPD = self.language.embed_tokens(self._read(text))
-        return language.prefill(self.language, x_BPD, _blank(text), cache)
+        return trunk.prefill(self.language, x_BPD, blank_slots(text), cache)
 
-    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: Emu3Cache) -> Float[Tensor, "B D"]:
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: PaddedCache) -> Float[Tensor, "B D"]:
         """Appends code number `index`, and the end of its row behind the last; returns the next features."""
         ids_BN = (tokens_B + self.prompts.first_code)[:, None]
         if (index + 1) % self.config.grid[1] == 0:
             ids_BN = torch.cat([ids_BN, torch.full_like(ids_BN, self.prompts.end_of_row)], dim=1)
         slot = self._prefix + self._place(index)
-        return language.extend(self.language, self.language.embed_tokens(ids_BN), slot, cache)
+        return trunk.extend(self.language, self.language.embed_tokens(ids_BN), slot, cache)
 
     def features(self, text: TextBatch, tokens_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Returns the features that predict each code, all codes before it given."""
@@ -189,7 +189,7 @@ class Emu3Policy(PolicyModule):
         ids_BS[:, place_T[:-1]] = tokens_BT[:, :-1] + self.prompts.first_code
         x_BSD = self.language.embed_tokens(torch.cat([self._read(text), ids_BS], dim=1))
         wanted_T = place_T + self._prefix - 1
-        return language.states(self.language, x_BSD, _blank(text), wanted_T, recompute=self._recompute)
+        return trunk.states(self.language, x_BSD, blank_slots(text), wanted_T, recompute=self._recompute)
 
     def _read(self, text: TextBatch) -> Int[Tensor, "B P"]:
         """Returns the text and the preamble of the picture."""
@@ -228,13 +228,4 @@ class Emu3Policy(PolicyModule):
 
     def digest(self) -> str:
         """Returns a hash of all weights, by name, of the tokenizer and of what surrounds a prompt."""
-        total = hashlib.blake2b(self.prompts.digest().encode(), digest_size=16)
-        for name, tensor in sorted(self.state_dict().items()):
-            total.update(name.encode())
-            total.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return total.hexdigest()
-
-
-def _blank(text: TextBatch) -> Int[Tensor, " B"]:
-    """Returns how many slots of the window lie before each row's text."""
-    return text.mask.logical_not().sum(1)
+        return weights_digest(self.prompts.digest(), self.state_dict())

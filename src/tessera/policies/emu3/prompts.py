@@ -22,11 +22,11 @@ are masked: nothing attends them.
 import hashlib
 from collections.abc import Sequence
 
-import torch
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 
 from tessera.errors import CheckpointError, PromptError, UserError
 from tessera.policies.emu3.config import Emu3Config
+from tessera.policies.trunk import window
 from tessera.tensors import TextBatch
 
 BEGIN_OF_TEXT, PADDING, END_OF_ROW = "<|extra_203|>", "<|endoftext|>", "<|extra_200|>"
@@ -96,11 +96,11 @@ class Prompts:
 
     def batch(self, prompts: Sequence[str]) -> TextBatch:
         """Returns the prompts, each with begin-of-text and suffix."""
-        return self._window([self._ids(prompt) for prompt in prompts])
+        return window([self._ids(prompt) for prompt in prompts], self.slots, self.padding)
 
     def null(self, rows: int) -> TextBatch:
         """Returns the null prompt, so many times."""
-        return self._window([self._null] * rows)
+        return window([self._null] * rows, self.slots, self.padding)
 
     def digest(self) -> str:
         """Returns a hash of the tokenizer and of what surrounds a prompt."""
@@ -139,11 +139,3 @@ class Prompts:
 
     def _words(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
-
-    def _window(self, rows: Sequence[Sequence[int]]) -> TextBatch:
-        ids_BL = torch.full((len(rows), self.slots), self.padding)
-        mask_BL = torch.zeros_like(ids_BL, dtype=torch.bool)
-        for row, ids in enumerate(rows):
-            ids_BL[row, self.slots - len(ids) :] = torch.tensor(ids)
-            mask_BL[row, self.slots - len(ids) :] = True
-        return TextBatch(ids=ids_BL, mask=mask_BL)

@@ -1,9 +1,7 @@
 """Janus policies from their files, and back into files that transformers reads, too."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -12,7 +10,7 @@ from torch import Tensor
 from transformers import JanusForConditionalGeneration
 
 from tessera.errors import CheckpointError
-from tessera.hub import SAVED, Home, locate, pretrained, read_state
+from tessera.hub import SAVED, Home, locate, pretrained, read_object, read_state
 from tessera.policies.janus.config import JanusConfig
 from tessera.policies.janus.official import MODEL_TYPE, official_model, official_sizes
 from tessera.policies.janus.policy import DTYPES, JanusPolicy
@@ -29,7 +27,7 @@ HOME = Home(
 def load_janus(settings: JanusConfig) -> JanusPolicy:
     """Returns the policy of a folder or a repository, in transformers' layout or the official one."""
     folder = locate(HOME, settings.weights, "janus.weights")
-    told = _json(folder / SIZES)
+    told = read_object(folder / SIZES)
     loading = {"dtype": DTYPES[settings.dtype], "attn_implementation": "sdpa"}
     match told.get("model_type"):
         case "janus":
@@ -47,7 +45,7 @@ def load_janus(settings: JanusConfig) -> JanusPolicy:
 
 def read_tokenizer(path: Path) -> Tokenizer:
     """Returns the tokenizer of a file."""
-    if "model" not in _json(path):
+    if "model" not in read_object(path):
         raise CheckpointError(f"{path} holds no tokenizer; copy it again")
     return Tokenizer.from_file(str(path))
 
@@ -79,13 +77,3 @@ def _weights(folder: Path) -> dict[str, Tensor]:
     """Returns the tensors of a checkpoint in one or several files."""
     first = next(folder / name for name in SAVED if (folder / name).is_file())
     return read_state(first)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is no JSON ({error}); copy it again") from error
-    if not isinstance(told, dict):
-        raise CheckpointError(f"{path} holds no JSON object")
-    return told

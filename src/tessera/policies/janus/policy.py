@@ -5,7 +5,6 @@ the image codes is a layer, GELU and another layer; the first two are counted am
 `head` is affine and guidance may be mixed before it.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,11 +17,12 @@ from torch.nn import Parameter
 from transformers import JanusForConditionalGeneration, LlamaModel
 
 from tessera.errors import CheckpointError
-from tessera.policies.base import PolicyModule
-from tessera.policies.janus import language, pixels
+from tessera.policies import trunk
+from tessera.policies.base import PolicyModule, weights_digest
+from tessera.policies.janus import pixels
 from tessera.policies.janus.config import JanusConfig
-from tessera.policies.janus.language import JanusCache
 from tessera.policies.janus.prompts import Prompts
+from tessera.policies.trunk import PaddedCache, blank_slots
 from tessera.sampling.cache import StaticCache
 from tessera.tensors import TextBatch
 from tessera.types import Footprint, PolicySpec, View
@@ -47,7 +47,7 @@ class JanusPolicy(PolicyModule):
                 f"{self._text.vocab_size}: tokenizer.json and the weights do not belong together"
             )
         self._recompute = False
-        self._language.set_attn_implementation("sdpa")  # which reads the masks of `language`
+        self._language.set_attn_implementation("sdpa")  # which reads the masks of `trunk`
         for _, parameter in self.trainable():
             parameter.requires_grad_(True)
 
@@ -118,7 +118,7 @@ class JanusPolicy(PolicyModule):
         """Returns the null prompt for each row, as long as its text."""
         return self.prompts.null(text)
 
-    def new_cache(self, rows: int, length: int) -> JanusCache:
+    def new_cache(self, rows: int, length: int) -> PaddedCache:
         """Returns an empty cache."""
         sizes = self._text
         store = StaticCache.empty(
@@ -130,23 +130,23 @@ class JanusPolicy(PolicyModule):
             dtype=self._weight.dtype,
             device=self.device,
         )
-        return JanusCache.around(store)
+        return PaddedCache.around(store)
 
-    def prefill(self, text: TextBatch, cache: JanusCache) -> Float[Tensor, "B D"]:
+    def prefill(self, text: TextBatch, cache: PaddedCache) -> Float[Tensor, "B D"]:
         """Fills the cache with the text; returns the features that predict the first code."""
-        return self._features(language.prefill(self._language, self._read(text), _blank(text), cache))
+        return self._features(trunk.prefill(self._language, self._read(text), blank_slots(text), cache))
 
-    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: JanusCache) -> Float[Tensor, "B D"]:
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: PaddedCache) -> Float[Tensor, "B D"]:
         """Appends code number `index`; returns the features that predict the next one."""
         slot = self.config.text_slots + 1 + index
-        return self._features(language.step(self._language, self._see(tokens_B), slot, cache))
+        return self._features(trunk.extend(self._language, self._see(tokens_B)[:, None], slot, cache))
 
     def features(self, text: TextBatch, tokens_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Returns the features that predict each code, all codes before it given."""
         x_BSD = torch.cat([self._read(text), self._see(tokens_BT[:, :-1])], dim=1)
-        total = tokens_BT.shape[1]
+        wanted_T = torch.arange(x_BSD.shape[1] - tokens_BT.shape[1], x_BSD.shape[1], device=x_BSD.device)
         return self._features(
-            language.states(self._language, x_BSD, _blank(text), total, recompute=self._recompute)
+            trunk.states(self._language, x_BSD, blank_slots(text), wanted_T, recompute=self._recompute)
         )
 
     def _read(self, text: TextBatch) -> Float[Tensor, "B P D"]:
@@ -195,13 +195,4 @@ class JanusPolicy(PolicyModule):
 
     def digest(self) -> str:
         """Returns a hash of all weights, by name, and of the tokenizer."""
-        total = hashlib.blake2b(self.prompts.digest().encode(), digest_size=16)
-        for name, tensor in sorted(self.state_dict().items()):
-            total.update(name.encode())
-            total.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
-        return total.hexdigest()
-
-
-def _blank(text: TextBatch) -> Int[Tensor, " B"]:
-    """Returns how many slots of the window lie before each row's text."""
-    return text.mask.logical_not().sum(1)
+        return weights_digest(self.prompts.digest(), self.state_dict())

@@ -21,6 +21,7 @@ import torch
 from tokenizers import Tokenizer
 
 from tessera.errors import CheckpointError, PromptError
+from tessera.policies.trunk import window
 from tessera.tensors import TextBatch
 
 BEGIN_OF_TEXT = "<｜begin▁of▁sentence｜>"
@@ -52,7 +53,7 @@ class Prompts:
 
     def batch(self, prompts: Sequence[str]) -> TextBatch:
         """Returns the prompts in their template."""
-        return self._window([self._ids(prompt) for prompt in prompts])
+        return window([self._ids(prompt) for prompt in prompts], self.slots, self.padding)
 
     def null(self, text: TextBatch) -> TextBatch:
         """Returns a null prompt of the length of each row."""
@@ -77,11 +78,3 @@ class Prompts:
                 f"{self.slots} (janus.text_slots)"
             )
         return ids
-
-    def _window(self, rows: Sequence[Sequence[int]]) -> TextBatch:
-        ids_BL = torch.full((len(rows), self.slots), self.padding)
-        mask_BL = torch.zeros_like(ids_BL, dtype=torch.bool)
-        for row, ids in enumerate(rows):
-            ids_BL[row, self.slots - len(ids) :] = torch.tensor(ids)
-            mask_BL[row, self.slots - len(ids) :] = True
-        return TextBatch(ids=ids_BL, mask=mask_BL)

@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from tessera.errors import CheckpointError, PromptError
-from tessera.policies.janus import language
+from tessera.policies import trunk
 from tessera.policies.janus.policy import JanusPolicy
 from tessera.policies.janus.prompts import ASSISTANT, USER
 
@@ -58,12 +58,12 @@ class JanusReader:
     @torch.no_grad()
     def answer(self, image_HWC: UInt8[ndarray, "H W 3"], question: str, limit: int) -> str:
         """Returns the likeliest answer, token by token, of at most `limit` tokens."""
-        trunk, lm_head = self._policy.model.model.language_model, self._policy.model.lm_head
+        model, lm_head = self._policy.model.model.language_model, self._policy.model.lm_head
         x_1PD = self._asked(image_HWC, question)
         slots = x_1PD.shape[1]
         cache = self._policy.new_cache(1, slots + limit)
         blank_1 = torch.zeros(1, dtype=torch.long, device=x_1PD.device)
-        state_1D = language.prefill(trunk, x_1PD, blank_1, cache)
+        state_1D = trunk.prefill(model, x_1PD, blank_1, cache)
         said: list[int] = []
         while len(said) < limit:
             token_1 = lm_head(state_1D).float().argmax(-1)
@@ -72,7 +72,7 @@ class JanusReader:
             said.append(int(token_1))
             if len(said) < limit:
                 slot = slots + len(said) - 1
-                state_1D = language.step(trunk, trunk.embed_tokens(token_1), slot, cache)
+                state_1D = trunk.extend(model, model.embed_tokens(token_1)[:, None], slot, cache)
         return self._tokenizer.decode(said, skip_special_tokens=True).strip()
 
     @torch.no_grad()
@@ -82,7 +82,7 @@ class JanusReader:
         An answer follows the template as it does in training, after a space. The mean, for a sum would favour
         short answers.
         """
-        trunk, lm_head = self._policy.model.model.language_model, self._policy.model.lm_head
+        model, lm_head = self._policy.model.model.language_model, self._policy.model.lm_head
         ids = [self._ids(f" {self._plain(choice, 'choice')}") for choice in choices]
         counts_K = torch.tensor([len(each) for each in ids], device=self._policy.device)
         ids_KT = torch.full((len(ids), max(map(len, ids))), self._policy.prompts.padding)
@@ -91,10 +91,9 @@ class JanusReader:
         ids_KT = ids_KT.to(self._policy.device)
         asked_KPD = self._asked(image_HWC, question).expand(len(ids), -1, -1)
         # Padding stands behind an answer's last token, where no token of it looks.
-        x_KSD = torch.cat([asked_KPD, trunk.embed_tokens(ids_KT[:, :-1])], dim=1)
-        states_KTD = language.states(
-            trunk, x_KSD, torch.zeros_like(counts_K), ids_KT.shape[1], recompute=False
-        )
+        x_KSD = torch.cat([asked_KPD, model.embed_tokens(ids_KT[:, :-1])], dim=1)
+        wanted_T = torch.arange(x_KSD.shape[1] - ids_KT.shape[1], x_KSD.shape[1], device=x_KSD.device)
+        states_KTD = trunk.states(model, x_KSD, torch.zeros_like(counts_K), wanted_T, recompute=False)
         logp_KTV = lm_head(states_KTD).float().log_softmax(-1)
         logp_KT = logp_KTV.gather(-1, ids_KT[..., None])[..., 0].double()
         there_KT = torch.arange(ids_KT.shape[1], device=counts_K.device) < counts_K[:, None]

@@ -5,7 +5,6 @@ holds for the whole picture (its cfg_interval, off by default, is not offered); 
 pixels become bytes.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from tessera.config import digest as config_digest
-from tessera.policies.base import PolicyModule
+from tessera.policies.base import PolicyModule, weights_digest
 from tessera.policies.llamagen.config import Captions, Classes, LlamaGenConfig
 from tessera.policies.llamagen.gpt import CaptionEmbedding, Transformer
 from tessera.policies.llamagen.text import NULL, TextEncoder, class_ids
@@ -168,10 +167,4 @@ class LlamaGenPolicy(PolicyModule):
         condition = self.config.condition
         if isinstance(condition, Captions):  # where the encoder lies does not matter, what it is does
             condition = replace(condition, encoder=self._captions.digest())
-        total = hashlib.blake2b(
-            config_digest(replace(self.config, condition=condition)).encode(), digest_size=16
-        )
-        for name, tensor in sorted(self.state_dict().items()):
-            total.update(name.encode())
-            total.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return total.hexdigest()
+        return weights_digest(config_digest(replace(self.config, condition=condition)), self.state_dict())

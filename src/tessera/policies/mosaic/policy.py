@@ -1,6 +1,5 @@
 """The embedded policy: words in, codes and pictures out, behind the `Policy` contract."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -11,7 +10,7 @@ from torch.nn import Parameter
 
 from tessera.config import digest as config_digest
 from tessera.errors import PromptError
-from tessera.policies.base import PolicyModule
+from tessera.policies.base import PolicyModule, weights_digest
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.tokenizer import Tokenizer
 from tessera.policies.mosaic.transformer import Transformer
@@ -147,8 +146,4 @@ class MosaicPolicy(PolicyModule):
 
     def digest(self) -> str:
         """Returns a hash of all weights, by name, and of the sizes, words and default view."""
-        total = hashlib.blake2b(config_digest(self.config).encode(), digest_size=16)
-        for name, tensor in sorted(self.state_dict().items()):
-            total.update(name.encode())
-            total.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return total.hexdigest()
+        return weights_digest(config_digest(self.config), self.state_dict())

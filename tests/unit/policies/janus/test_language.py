@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from tessera.policies.janus.language import JanusCache
 from tessera.policies.janus.policy import JanusPolicy
+from tessera.policies.trunk import PaddedCache
 from tessera.sampling.decode import prefill_rows
 from tessera.tensors import TextBatch
 from tessera.types import View
@@ -18,7 +18,7 @@ def _tokens(policy: JanusPolicy, rows: int) -> Tensor:
     return torch.randint(policy.spec.codebook, (rows, policy.spec.tokens), generator=generator)
 
 
-def _stepped(policy: JanusPolicy, text: TextBatch, cache: JanusCache) -> Tensor:
+def _stepped(policy: JanusPolicy, text: TextBatch, cache: PaddedCache) -> Tensor:
     """Returns the features of all steps, through the given cache."""
     tokens_BT = _tokens(policy, len(text))
     rows = [policy.prefill(text, cache)]
@@ -26,7 +26,7 @@ def _stepped(policy: JanusPolicy, text: TextBatch, cache: JanusCache) -> Tensor:
     return torch.stack(rows, dim=1)
 
 
-def _cache(policy: JanusPolicy, rows: int) -> JanusCache:
+def _cache(policy: JanusPolicy, rows: int) -> PaddedCache:
     return policy.new_cache(rows, policy.spec.prefix + policy.spec.tokens - 1)
 
 
@@ -70,7 +70,7 @@ def test_fan_out_carries_where_rows_begin() -> None:
     blank = text.mask.logical_not().sum(1)
     with torch.no_grad():
         cache, _ = prefill_rows(policy, text, torch.tensor([2, 0, 2]), View(guidance=5.0))
-    assert isinstance(cache, JanusCache)
+    assert isinstance(cache, PaddedCache)
     assert cache.blank_B.tolist() == [blank[2], blank[0], blank[2]] * 2
     assert cache.bounds.tolist() == [int(cache.blank_B.min()), int(cache.blank_B.max())]
     assert cache.bounds.device.type == "cpu"

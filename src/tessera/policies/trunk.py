@@ -1,4 +1,4 @@
-"""The language model of Emu3 over a static cache: prefix, one or two more tokens, or all of them at once.
+"""A language model of transformers over a static cache: prefix, some more tokens, or all of them at once.
 
 The layers are those of transformers, called as they are: names, adapters and sharding stay theirs. What is
 given to them is the input, its positions and its mask, and where keys and values go.
@@ -8,27 +8,64 @@ has position 0, and the blank slots before it are never attended. Columns that a
 out; what becomes of the other blanks differs by task:
 
     extend, prefill   prompts end at the same slot, so every row writes the same slots; blanks are masked, and
-                      a single token of rows that all begin at one slot needs no mask
+                      rows that all begin at one slot need no mask for their prefix, nor for a single token
     states            rows are rolled to begin at the first column, so that all blanks lie behind the last
                       token, where a causal mask hides them: the fused kernels of a GPU take no other mask
 
-Axes: B rows, S columns, P slots of the prefix, N tokens appended, T image tokens, D width.
+Axes: B rows, L slots of the text window, S columns, P slots of the prefix, N tokens appended, T image tokens,
+D width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import Emu3TextModel
 
 from tessera.sampling.cache import StaticCache
+from tessera.tensors import TextBatch
+
+
+@runtime_checkable  # so that tests check arguments at run time
+class Trunk(Protocol):
+    """What is used of a language model: LlamaModel, Emu3TextModel and others have it."""
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The decoder layers."""
+        ...
+
+    @property
+    def norm(self) -> Any:
+        """The norm after the last layer."""
+        ...
+
+    @property
+    def rotary_emb(self) -> Any:
+        """What turns queries and keys by their positions."""
+        ...
+
+
+def window(rows: Sequence[Sequence[int]], slots: int, padding: int) -> TextBatch:
+    """Returns token ids at the right end of a text window of so many slots."""
+    ids_BL = torch.full((len(rows), slots), padding)
+    mask_BL = torch.zeros_like(ids_BL, dtype=torch.bool)
+    for row, ids in enumerate(rows):
+        ids_BL[row, slots - len(ids) :] = torch.tensor(ids)
+        mask_BL[row, slots - len(ids) :] = True
+    return TextBatch(ids=ids_BL, mask=mask_BL)
+
+
+def blank_slots(text: TextBatch) -> Int[Tensor, " B"]:
+    """Returns how many slots of the window lie before each row's text."""
+    return text.mask.logical_not().sum(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Emu3Cache(StaticCache):
+class PaddedCache(StaticCache):
     """Keys and values of rows that begin at different slots."""
 
     blank_B: Int[Tensor, " B"]  # slots before each row's first token
@@ -36,10 +73,10 @@ class Emu3Cache(StaticCache):
     bounds: Int[Tensor, "2"]
 
     @staticmethod
-    def around(store: StaticCache) -> "Emu3Cache":
+    def around(store: StaticCache) -> "PaddedCache":
         """Returns an empty cache that keeps its keys and values in this one."""
         blank_B = torch.zeros(store.keys.shape[1], dtype=torch.long, device=store.keys.device)
-        return Emu3Cache(store.keys, store.values, blank_B, torch.zeros(2, dtype=torch.long))
+        return PaddedCache(store.keys, store.values, blank_B, torch.zeros(2, dtype=torch.long))
 
     def fan_out(self, source: Any, rows_B: Int[Tensor, " B"], length: int) -> None:
         """Copies the first `length` positions of the source's chosen rows, and where these begin."""
@@ -56,7 +93,7 @@ class Emu3Cache(StaticCache):
 class _Written:
     """What a layer of transformers takes for its cache: slots to write, and those it then attends."""
 
-    cache: Emu3Cache
+    cache: PaddedCache
     first: int
     start: int
     stop: int
@@ -70,40 +107,40 @@ class _Written:
 
 
 def prefill(
-    language: Emu3TextModel, x_BPD: Float[Tensor, "B P D"], blank_B: Int[Tensor, " B"], cache: Emu3Cache
+    trunk: Trunk, x_BPD: Float[Tensor, "B P D"], blank_B: Int[Tensor, " B"], cache: PaddedCache
 ) -> Float[Tensor, "B D"]:
     """Fills the cache with the prefix; returns the state of its last slot."""
     cache.begin(blank_B)
     low, _ = cache.bounds.tolist()
-    return _append(language, x_BPD[:, low:], low, cache)
+    return _append(trunk, x_BPD[:, low:], low, cache)
 
 
 def extend(
-    language: Emu3TextModel, x_BND: Float[Tensor, "B N D"], slot: int, cache: Emu3Cache
+    trunk: Trunk, x_BND: Float[Tensor, "B N D"], slot: int, cache: PaddedCache
 ) -> Float[Tensor, "B D"]:
     """Writes more tokens, from this slot on; returns the state of the last. Nothing waits for a GPU."""
-    return _append(language, x_BND, slot, cache)
+    return _append(trunk, x_BND, slot, cache)
 
 
-def _append(language: Emu3TextModel, x_BND: Tensor, slot: int, cache: Emu3Cache) -> Tensor:
+def _append(trunk: Trunk, x_BND: Tensor, slot: int, cache: PaddedCache) -> Tensor:
     low, high = cache.bounds.tolist()
     stop = slot + x_BND.shape[1]
     column_N = torch.arange(slot, stop, device=x_BND.device)
     mask = None
-    if low < high or stop > slot + 1:
+    if low < high or low < slot < stop - 1:  # without a mask, several tokens are causal among themselves
         column_S = torch.arange(low, stop, device=x_BND.device)
         shown_BNS = (column_S <= column_N[:, None]) & (column_S >= cache.blank_B[:, None, None])
         # A blank slot sees itself: one that saw nothing would be NaN, and NaN times 0 is NaN.
         mask = (shown_BNS | (column_S == column_N[:, None]))[:, None]
     written = _Written(cache, low, slot, stop)
-    turns = language.rotary_emb(x_BND, (column_N - cache.blank_B[:, None]).clamp(min=0))
-    for layer in language.layers:
+    turns = trunk.rotary_emb(x_BND, (column_N - cache.blank_B[:, None]).clamp(min=0))
+    for layer in trunk.layers:
         x_BND = layer(x_BND, attention_mask=mask, position_embeddings=turns, past_key_values=written)
-    return language.norm(x_BND[:, -1])
+    return trunk.norm(x_BND[:, -1])
 
 
 def states(
-    language: Emu3TextModel,
+    trunk: Trunk,
     x_BSD: Float[Tensor, "B S D"],
     blank_B: Int[Tensor, " B"],
     wanted_T: Int[Tensor, " T"],
@@ -118,12 +155,12 @@ def states(
     if low < high:
         rolled_BS = (column_S + blank_B[:, None]) % columns
         x_BSD = x_BSD.take_along_dim(rolled_BS[..., None], dim=1)
-    turns = language.rotary_emb(x_BSD, column_S[None])
-    for layer in language.layers:
+    turns = trunk.rotary_emb(x_BSD, column_S[None])
+    for layer in trunk.layers:
         if recompute:
             x_BSD = checkpoint(
                 layer, x_BSD, position_embeddings=turns, use_reentrant=False, preserve_rng_state=False
             )
         else:
             x_BSD = layer(x_BSD, position_embeddings=turns)
-    return language.norm(x_BSD.take_along_dim((wanted_T - blank_B[:, None])[..., None], dim=1))
+    return trunk.norm(x_BSD.take_along_dim((wanted_T - blank_B[:, None])[..., None], dim=1))
