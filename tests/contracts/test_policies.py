@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from tessera.errors import PromptError
 from tessera.protocols import Policy
-from tessera.sampling.decode import decode_rows, prefill_rows, replay_logp
+from tessera.sampling.decode import decode_rows, prefill_rows
+from tessera.sampling.replay import replay_logp
 from tessera.sampling.sampler import Request, requests, sample
 from tessera.tensors import Rollouts, TextBatch
 from tessera.types import View

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tessera.protocols import Policy
 from tessera.sampling.cache import StaticCache
-from tessera.sampling.decode import replay_logp
+from tessera.sampling.replay import replay_logp
 from tessera.sampling.sampler import requests, sample
 from tessera.types import View
 from tests.contracts.policies import Case, random_tokens, whole

@@ -9,7 +9,7 @@ import torch
 from tessera.algorithms.grpo import GRPO, GRPOConfig
 from tessera.errors import TrainingError
 from tessera.policies.load import load_policy
-from tessera.sampling.decode import replay_logp
+from tessera.sampling.replay import replay_logp
 from tessera.types import View
 from tests.tiny import context
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from tessera.policies.emu3.policy import Emu3Policy
 from tessera.policies.trunk import PaddedCache
-from tessera.sampling.decode import decode_rows, prefill_rows, view_logp
+from tessera.sampling.decode import decode_rows, prefill_rows
+from tessera.sampling.replay import view_logp
 from tessera.tensors import TextBatch
 from tessera.types import View
 from tests.contracts.emu3 import tiny_emu3, tiny_model

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from tessera.policies.janus.policy import JanusPolicy
 from tessera.policies.trunk import PaddedCache
-from tessera.sampling.decode import decode_rows, prefill_rows, replay_distribution, view_logp
+from tessera.sampling.decode import decode_rows, prefill_rows
+from tessera.sampling.replay import replay_distribution, view_logp
 from tessera.tensors import TextBatch
 from tessera.types import View
 from tests.contracts.janus import generated, tiny_janus

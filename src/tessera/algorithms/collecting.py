@@ -11,7 +11,7 @@ from tessera.algorithms.base import Context, branches
 from tessera.objective.advantage import MIN_GROUP, group_advantages
 from tessera.protocols import Policy
 from tessera.rewards.ask import ask, refuse_missing
-from tessera.sampling.decode import replay_logp
+from tessera.sampling.replay import replay_logp
 from tessera.sampling.sampler import Request, concatenate, sample
 from tessera.tensors import Rollouts, Scores, TextBatch
 from tessera.types import Prompt, View

@@ -49,7 +49,7 @@ from tessera.objective.reduce import tally
 from tessera.protocols import Policy
 from tessera.rewards.ask import refuse_missing
 from tessera.rng import derive_seed
-from tessera.sampling.decode import replay_logp, replay_logp_entropy
+from tessera.sampling.replay import replay_logp, replay_logp_entropy
 from tessera.tensors import LossTerm
 from tessera.types import View
 

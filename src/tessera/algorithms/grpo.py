@@ -47,7 +47,7 @@ from tessera.objective.surrogate import (
 from tessera.plugins import check_name, load_named
 from tessera.protocols import Policy
 from tessera.rng import derive_seed
-from tessera.sampling.decode import replay_logp, replay_logp_entropy
+from tessera.sampling.replay import replay_logp, replay_logp_entropy
 from tessera.tensors import LossTerm, TextBatch
 from tessera.types import View
 

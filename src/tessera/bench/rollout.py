@@ -19,7 +19,8 @@ from tessera.bench.ratio import Clock, in_turns, rate, ratio
 from tessera.config import to_plain
 from tessera.policies.base import PolicyModule
 from tessera.rng import rollout_seed, uniforms
-from tessera.sampling.decode import decode_rows, replay_logp
+from tessera.sampling.decode import decode_rows
+from tessera.sampling.replay import replay_logp
 from tessera.tensors import TextBatch
 from tessera.types import Progress, View, silent
 

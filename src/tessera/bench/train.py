@@ -33,7 +33,8 @@ from tessera.config import to_plain
 from tessera.policies.base import PolicyModule
 from tessera.policies.reference import frozen_copy
 from tessera.protocols import Reward
-from tessera.sampling.decode import prefill_rows, replay_logp
+from tessera.sampling.decode import prefill_rows
+from tessera.sampling.replay import replay_logp
 from tessera.tensors import LossTerm
 from tessera.training.distributed import Alone
 from tessera.training.update import update

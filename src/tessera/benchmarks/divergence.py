@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from tessera.objective.kl import token_kl
 from tessera.protocols import Policy
-from tessera.sampling.decode import replay_logp
+from tessera.sampling.replay import replay_logp
 from tessera.types import EvalRecord, View
 
 PICTURES = 256  # spread over the records; the standard error is then about 2 % of the value

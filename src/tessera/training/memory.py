@@ -42,7 +42,7 @@ from tessera.errors import UserError
 from tessera.objective.chunked import CHUNK
 from tessera.policies.lora import LoRAPolicy
 from tessera.protocols import Policy
-from tessera.sampling.decode import LOGITS_AT_ONCE
+from tessera.sampling.replay import LOGITS_AT_ONCE
 from tessera.storage import CONFIG
 from tessera.training.config import RunConfig
 from tessera.training.distributed import Team

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from tessera.objective.chunked import CHUNK
 from tessera.policies.lora import LoRAConfig
-from tessera.sampling.decode import LOGITS_AT_ONCE
+from tessera.sampling.replay import LOGITS_AT_ONCE
 from tessera.training.distributed import Strategy
 from tessera.training.plan_rewards import RewardLoad
 from tessera.training.plan_sizes import Sizes

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from tessera.algorithms.collecting import group_requests, replay_in_batches
-from tessera.sampling.decode import replay_logp
+from tessera.sampling.replay import replay_logp
 from tessera.sampling.sampler import requests, sample
 from tessera.types import Prompt, View
 from tests.tiny import context

@@ -13,7 +13,7 @@ from tessera.algorithms.base import Context
 from tessera.algorithms.dpo import DPO, DPOConfig, PairBatch, Pairs
 from tessera.errors import CheckpointError, RewardError, TrainingError, UserError
 from tessera.rewards.custom import CustomReward, load_function
-from tessera.sampling.decode import replay_logp
+from tessera.sampling.replay import replay_logp
 from tessera.storage import read_jsonl
 from tessera.types import View
 from tests.tiny import context

@@ -13,7 +13,7 @@ from torch import Tensor
 from tessera.algorithms.grpo import GRPO, GRPOConfig, TokenBatch
 from tessera.errors import RewardError, TrainingError, UserError
 from tessera.objective.advantage import STD_EPS
-from tessera.sampling.decode import replay_logp
+from tessera.sampling.replay import replay_logp
 from tessera.tensors import Scores
 from tessera.types import Prompt, View
 from tests.tiny import context

@@ -14,7 +14,7 @@ from tessera.policies.base import PolicyModule
 from tessera.policies.reference import frozen_copy
 from tessera.rewards.noise import NoiseReward
 from tessera.rewards.plain import Plain
-from tessera.sampling.decode import replay_logp
+from tessera.sampling.replay import replay_logp
 from tessera.types import Prompt, View
 from tests.contracts.janus import tiny_janus
 from tests.contracts.policies import tiny_mosaic

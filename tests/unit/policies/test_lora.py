@@ -11,7 +11,7 @@ from tessera.policies.lora import REFERENCE, LoRAConfig, LoRAPolicy, LoRAReferen
 from tessera.policies.reference import move
 from tessera.policies.saved import read_saved, save_policy
 from tessera.protocols import Policy
-from tessera.sampling.decode import replay_distribution, replay_logp
+from tessera.sampling.replay import replay_distribution, replay_logp
 from tessera.types import View
 from tests.contracts.policies import tiny_lora, tiny_mosaic
 

@@ -11,7 +11,7 @@ from tessera.algorithms.grpo import GRPOConfig
 from tessera.errors import UserError
 from tessera.objective.chunked import CHUNK
 from tessera.policies.lora import LoRAConfig, LoRAPolicy
-from tessera.sampling.decode import LOGITS_AT_ONCE
+from tessera.sampling.replay import LOGITS_AT_ONCE
 from tessera.training.config import RunConfig
 from tessera.training.distributed import Alone
 from tessera.training.memory import GB, Load, estimate, largest_rows, load_of, plan_rows

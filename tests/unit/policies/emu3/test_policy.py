@@ -9,7 +9,7 @@ from tessera.policies.emu3.policy import Emu3Policy
 from tessera.policies.emu3.published import byte_tokenizer
 from tessera.policies.lora import LoRAConfig, LoRAPolicy
 from tessera.policies.reference import frozen_copy
-from tessera.sampling.decode import replay_logp
+from tessera.sampling.replay import replay_logp
 from tessera.tensors import TextBatch
 from tessera.types import View
 from tests.contracts.emu3 import CODEBOOK, tiny_emu3, tiny_model, tiny_settings

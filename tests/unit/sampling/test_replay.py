@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from tessera.policies.mosaic.policy import MosaicPolicy
-from tessera.sampling import decode
-from tessera.sampling.decode import replay_logp, replay_logp_entropy
+from tessera.sampling import replay
+from tessera.sampling.replay import replay_logp, replay_logp_entropy
 from tessera.types import View
 from tests.contracts.policies import tiny_mosaic
 
@@ -32,7 +32,7 @@ def test_chunks_give_the_values_and_gradients_of_all_logits_at_once(policy: Mosa
     text, tokens_BT = policy.tokenize(["a star", "a red ring", "two hearts"]), tokens(policy)
     parameters = [parameter for _, parameter in policy.trainable()]
     results = []
-    for at_once in (decode.LOGITS_AT_ONCE, 0):
+    for at_once in (replay.LOGITS_AT_ONCE, 0):
         logp_BT, entropy_BT = replay_logp_entropy(
             policy, text, tokens_BT, view, entropy_gradient=True, logits_at_once=at_once
         )
@@ -44,7 +44,7 @@ def test_chunks_give_the_values_and_gradients_of_all_logits_at_once(policy: Mosa
         torch.testing.assert_close(chunked, plain, atol=1e-12, rtol=1e-9)
 
 
-@pytest.mark.parametrize("at_once", [decode.LOGITS_AT_ONCE, 0])
+@pytest.mark.parametrize("at_once", [replay.LOGITS_AT_ONCE, 0])
 def test_an_entropy_that_is_only_looked_at_has_no_gradient(policy: MosaicPolicy, at_once: int) -> None:
     text, tokens_BT = policy.tokenize(["a star", "a red ring", "two hearts"]), tokens(policy)
     parameters = [parameter for _, parameter in policy.trainable()]
@@ -59,4 +59,4 @@ def test_an_entropy_that_is_only_looked_at_has_no_gradient(policy: MosaicPolicy,
 
 def test_the_limit_is_between_mosaic_and_a_large_codebook() -> None:
     """32 guided pictures of mosaic go at once; 4 of 576 tokens over 16,384 codes do not."""
-    assert 32 * 64 * 1024 < decode.LOGITS_AT_ONCE < 4 * 576 * 16_384
+    assert 32 * 64 * 1024 < replay.LOGITS_AT_ONCE < 4 * 576 * 16_384
