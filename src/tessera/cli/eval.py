@@ -64,8 +64,8 @@ def run(arguments: Sequence[str]) -> int:
     from tessera.config import to_plain
     from tessera.policies.load import load_policy
     from tessera.protocols import Observed
-    from tessera.report.best_of import best_of_lines
     from tessera.report.evaluation import evaluation_page
+    from tessera.report.evaluation.best_of import best_of_lines
     from tessera.report.evaluation.read import read_records
     from tessera.report.text import summary_lines
     from tessera.rewards.load import load_scorer
@@ -126,7 +126,7 @@ def run(arguments: Sequence[str]) -> int:
     summary = read_summary(folder.final)
     records = read_records(folder.final)
     page = f"Open {link(folder.final / PAGE)} in a browser."
-    tables = [*summary_lines(summary, records), *best_of_lines(summary)]
+    tables = [*summary_lines(summary, records), *best_of_lines(summary, records)]
     trained = [f"Trained on it. {note}"] if (note := overlap_of(flags.policy)) else []
     shifts = [f"Next, one shift at a time: {SHIFTS}"] if any(map(is_mosaic, names)) else []
     lines = [*tables, *trained, page, *shifts]

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from markupsafe import Markup
 from numpy import ndarray
 
-from tessera.report.best_of import size_scale, trace
+from tessera.report.evaluation.best_of import size_scale, trace
 from tessera.report.plot import Scale, Trace, fitted_scale, percent_scale, plot
 from tessera.report.theme import series_of
 from tessera.statistics.alarms import column

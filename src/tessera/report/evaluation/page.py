@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tessera.benchmarks.layout import SUMMARY
-from tessera.report.best_of import best_of_results
 from tessera.report.evaluation import gallery
+from tessera.report.evaluation.best_of import best_of_results
 from tessera.report.evaluation.cards import Album
 from tessera.report.evaluation.read import of_benchmark, read_part, read_records
 from tessera.report.evaluation.result import BenchmarkResult, kind_words, result_of
@@ -67,7 +67,7 @@ def evaluation_page(folder: Path, next_step: str = "") -> str:
         official=any(result.official for result in results),
         kinds=weakest_kinds(results),
         kind_words=kind_words,
-        best_of=best_of_results({name: summary[name] for name in names}),
+        best_of=best_of_results({name: summary[name] for name in names}, records),
         candidates=config.get("best_of", 1),
         galleries=galleries,
         shown=gallery.shown_of(by_benchmark),

@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from tessera.report.numbers import MISSING, interval
+from tessera.report.evaluation.measure import Measure, measure_of
+from tessera.report.evaluation.read import of_benchmark
 from tessera.report.plot import Scale, Trace, percent_scale, plot
+from tessera.report.score_chart import scale_of
 from tessera.report.theme import Series, series_of
+from tessera.report.units import Unit
 from tessera.statistics.intervals import Estimate
+from tessera.types import EvalRecord
 
 BOUNDS = ("random", "oracle")
 
@@ -43,31 +47,40 @@ class BestOf:
 
     benchmark: str
     series: Series
+    verdicts: bool  # pictures are right or wrong; else they have scores
     sizes: tuple[int, ...]
     choosers: tuple[Chooser, ...]
 
 
-def best_of_results(summary: Mapping[str, Any]) -> list[BestOf]:
-    """Returns the benchmarks of a summary that have candidates to choose from."""
-    return [_result(name, result["best_of"]) for name, result in summary.items() if "best_of" in result]
+def best_of_results(summary: Mapping[str, Any], records: Sequence[EvalRecord]) -> list[BestOf]:
+    """Returns the benchmarks of a summary that have candidates to choose from; records tell their units."""
+    return [
+        _result(name, result["best_of"], measure_of(name, result, of_benchmark(records, name)))
+        for name, result in summary.items()
+        if "best_of" in result
+    ]
 
 
-def best_of_lines(summary: Mapping[str, Any]) -> list[str]:
+def best_of_lines(summary: Mapping[str, Any], records: Sequence[EvalRecord]) -> list[str]:
     """Returns tables of strict, one per benchmark: a row per chooser, a column per n."""
     lines: list[str] = []
-    for result in best_of_results(summary):
+    results = best_of_results(summary, records)
+    for result in results:
         width = max(14, *(len(chooser.name) for chooser in result.choosers)) + 2
-        head = "".join(f"{f'n={n}':>7}" for n in result.sizes)
-        lines.append(f"{f'{result.benchmark}, best of n (strict)':<{width}}")
+        values = [cell.value for chooser in result.choosers for cell in chooser.strict]
+        column = max(7, *(len(value) + 1 for value in values))
+        head = "".join(f"{f'n={n}':>{column}}" for n in result.sizes)
+        what = "strict" if result.verdicts else "score"
+        lines.append(f"{result.benchmark}, best of n ({what})")
         lines.append(f"{'':<{width}}{head}   interval at n={result.sizes[-1]}   ties  no score")
         for chooser in result.choosers:
-            cells = "".join(f"{cell.value:>7}" for cell in chooser.strict)
+            cells = "".join(f"{cell.value:>{column}}" for cell in chooser.strict)
             reach = f"{chooser.strict[-1].range:>{14 + len(str(result.sizes[-1]))}}"
             lines.append(
                 f"  {chooser.name:<{width - 2}}{cells}   {reach}   {chooser.ties:>4}  {chooser.blind:>8}"
             )
         lines.append("")
-    overlaps = [each.overlap for result in best_of_results(summary) for each in result.choosers]
+    overlaps = [each.overlap for result in results for each in result.choosers]
     return [*lines, *dict.fromkeys(overlap for overlap in overlaps if overlap)]
 
 
@@ -89,13 +102,15 @@ def trace(sizes: Sequence[int], estimates: Sequence[Estimate], series: str, *, b
     )
 
 
-def _result(name: str, choosers: Mapping[str, Any]) -> BestOf:
+def _result(name: str, choosers: Mapping[str, Any], measure: Measure) -> BestOf:
     series = series_of(name)
     sizes = tuple(result["n"] for result in choosers["random"]["sizes"])
     overall = {
         chooser: [Estimate.from_json(result["strict"]["overall"]) for result in row["sizes"]]
         for chooser, row in choosers.items()
     }
+    everybody = [estimate for estimates in overall.values() for estimate in estimates]
+    scale = percent_scale() if measure.verdicts else scale_of(everybody)
     rows = []
     for chooser, row in choosers.items():
         chart = None
@@ -103,21 +118,23 @@ def _result(name: str, choosers: Mapping[str, Any]) -> BestOf:
             traces = [trace(sizes, overall[bound], "neutral", bound=True) for bound in BOUNDS]
             traces.append(trace(sizes, overall[chooser], series))
             title = f"Best of n on {name}, chosen by {chooser}"
-            chart = plot(traces, size_scale(sizes), percent_scale(), title=title)
+            chart = plot(traces, size_scale(sizes), scale, title=title)
         rows.append(
             Chooser(
                 name=chooser,
-                strict=tuple(_cell(each) for each in overall[chooser]),
-                soft=tuple(_cell(Estimate.from_json(each["soft"]["overall"])) for each in row["sizes"]),
+                strict=tuple(_cell(each, measure.unit) for each in overall[chooser]),
+                soft=tuple(
+                    _cell(Estimate.from_json(each["soft"]["overall"]), measure.soft_unit or measure.unit)
+                    for each in row["sizes"]
+                ),
                 ties=row["sizes"][-1]["ties"],
                 blind=row["sizes"][-1]["blind"],
                 overlap=row["overlap"],
                 chart=chart,
             )
         )
-    return BestOf(benchmark=name, series=series, sizes=sizes, choosers=tuple(rows))
+    return BestOf(benchmark=name, series=series, verdicts=measure.verdicts, sizes=sizes, choosers=tuple(rows))
 
 
-def _cell(estimate: Estimate) -> Cell:
-    value = MISSING if math.isnan(estimate.mean) else f"{100 * estimate.mean:.1f}"
-    return Cell(value=value, range=interval(estimate, 1))
+def _cell(estimate: Estimate, unit: Unit) -> Cell:
+    return Cell(value=unit.value(estimate.mean), range=unit.interval(estimate.ci_low, estimate.ci_high))
