@@ -16,6 +16,7 @@ from tessera.data.home import DATA_VARIABLE
 from tessera.errors import TesseraError
 from tessera.policies.load import load_policy
 from tessera.policies.settings import SHIPPED
+from tessera.pool import cores
 
 DISTRIBUTION = "tessera-rl"
 
@@ -96,12 +97,11 @@ def _devices() -> Iterator[Check]:
         ok=True,
         found=", ".join(cuda) or "CPU only: enough for everything on mosaic, too slow for 1B and larger",
     )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     waiting = os.environ.get("OMP_WAIT_POLICY", "unset")
     yield Check(
         name="threads",
         ok=True,
-        found=f"{cores} cores; OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, "
+        found=f"{cores()} cores; OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, "
         f"OMP_WAIT_POLICY={waiting}; commands use --threads 1 unless told",
     )
 

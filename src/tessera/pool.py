@@ -7,6 +7,7 @@ that started them: a kill leaves nobody at work.
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,11 @@ ResultT = TypeVar("ResultT")
 WAITING = 2  # items handed out beyond those at work: nobody waits for the next one, and memory stays bounded
 
 _open: dict[str, Any] = {}  # of a process of the pool: what it opened, and what it does with it
+
+
+def cores() -> int:
+    """Returns how many cores this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def spread(

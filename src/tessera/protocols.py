@@ -91,6 +91,29 @@ class Policy(Protocol):
 
 
 @runtime_checkable  # so that tests check arguments at run time
+class FixedStep(Protocol):
+    """What a policy may have besides: a step that is recorded once and replayed, so no GPU waits for Python.
+
+    Steps of one shape do the same to the same memory; which token it is, they read there. What has been
+    recorded with one cache goes on with that cache, batch after batch.
+    """
+
+    def step_variant(self) -> str | None:
+        """Returns what a step depends on beside weights, cache and shape; None: there is no such step now."""
+        ...
+
+    def step_shape(self, index: int, cache: Any) -> tuple[int, ...]:
+        """Returns the sizes that step number `index` has; many steps share one shape."""
+        ...
+
+    def fixed_step(
+        self, tokens_B: Int[Tensor, " B"], index: Int[Tensor, ""], cache: Any, shape: tuple[int, ...]
+    ) -> Float[Tensor, "B D"]:
+        """Does what `step` does for every index of the shape, and asks the host nothing."""
+        ...
+
+
+@runtime_checkable  # so that tests check arguments at run time
 class Scorer(Protocol):
     """One measuring instrument: a raw number per picture, in its own unit. No row depends on another."""
 

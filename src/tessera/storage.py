@@ -22,6 +22,8 @@ from safetensors import SafetensorError
 from tessera.errors import OutputError
 
 CONFIG = "config.json"
+# Of a picture's compression: half the time of zlib's own 6, for pictures of mosaic that are 1 % larger.
+PNG_LEVEL = 4
 BLOCK = 1 << 16  # bytes read at once where a file is looked at from its end
 
 
@@ -51,7 +53,7 @@ def write_png(path: Path, image_HWC: NDArray[np.uint8]) -> None:
     """Writes a picture losslessly and whole, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     encoded = BytesIO()
-    Image.fromarray(image_HWC).save(encoded, format="PNG")
+    Image.fromarray(image_HWC).save(encoded, format="PNG", compress_level=PNG_LEVEL)
     write_atomic(path, encoded.getvalue())
 
 

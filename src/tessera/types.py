@@ -7,9 +7,12 @@ V codebook, C H W pixels.
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from tessera.errors import UserError
+
+# How keys and values are kept while pictures are drawn: in the dtype of the weights, or in 8 bits and scales.
+CacheForm = Literal["full", "int8"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +83,7 @@ class Footprint:
     """What the memory of a policy depends on, beside the sizes of its spec. Of the part that is trained."""
 
     parameters: int  # all of them, the frozen ones too
-    weight_bytes: int  # of one parameter, and of one number of the cache
+    weight_bytes: int  # of one parameter, and of one number of a full cache
     layers: int
     width: int  # of the residual stream
     heads: int  # of queries
@@ -88,6 +91,20 @@ class Footprint:
     mlp_width: int
     mlp_tensors: int  # of that width kept for backward: 2 for an activation, 4 for a gated one
     keeps_scores: bool  # whether backward finds the attention's weights; a fused kernel makes them again
+    shares_texts: bool = False  # a text passes the layers once for all sequences of a pass that have it
+    cache_scales: int = 0  # of the keys of one position in an int8 cache; of its values too. 0: a full cache
+
+    @property
+    def slot_bytes(self) -> int:
+        """Of one token in the cache: keys and values of one layer."""
+        if self.cache_scales:
+            return 2 * (self.cache_width + self.cache_scales * self.weight_bytes)
+        return 2 * self.cache_width * self.weight_bytes
+
+    @property
+    def read_bytes(self) -> int:
+        """Of one token in what a step makes of a layer's cache to attend it; a full one is read in place."""
+        return 2 * self.cache_width * self.weight_bytes if self.cache_scales else 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

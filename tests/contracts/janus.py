@@ -12,6 +12,7 @@ from tessera.policies.janus.config import JanusConfig
 from tessera.policies.janus.policy import JanusPolicy
 from tessera.policies.lora import LoRAConfig, LoRAPolicy
 from tessera.tensors import TextBatch
+from tessera.types import CacheForm
 
 SPECIAL = (
     "<｜begin▁of▁sentence｜>",
@@ -97,9 +98,9 @@ def tiny_janus(seed: int = 0, **settings: object) -> JanusPolicy:
     return JanusPolicy(tiny_model(seed), letters(), JanusConfig(**chosen))
 
 
-def tiny_janus_lora() -> LoRAPolicy:
+def tiny_janus_lora(cache: CacheForm = "full") -> LoRAPolicy:
     """Returns the tiny policy with an adapter that has been trained, as its B is not 0."""
-    policy = LoRAPolicy(tiny_janus(), LoRAConfig(rank=4), seed=3)
+    policy = LoRAPolicy(tiny_janus(cache=cache), LoRAConfig(rank=4), seed=3)
     generator = torch.Generator().manual_seed(12)
     with torch.no_grad():
         for name, parameter in policy.trainable():

@@ -9,7 +9,7 @@ from tessera.policies.llamagen.config import Captions, Classes, LlamaGenConfig, 
 from tessera.policies.llamagen.policy import LlamaGenPolicy
 from tessera.policies.llamagen.untrained import random_encoder
 from tessera.policies.lora import LoRAConfig, LoRAPolicy
-from tessera.types import View
+from tessera.types import CacheForm, View
 
 TINY_VQ = VQConfig(codebook=64, code_dim=4, channels=32, multipliers=(1, 2), residuals=1, latent=16)
 CLASSES = Classes(count=20)
@@ -21,7 +21,7 @@ UNREADABLE_CLASS = "class 20"
 UNREADABLE_CAPTION = "红色的圆"
 
 
-def tiny_llamagen(condition: Classes | Captions) -> LlamaGenPolicy:
+def tiny_llamagen(condition: Classes | Captions, cache: CacheForm = "full") -> LlamaGenPolicy:
     """Returns a policy of 16 codes and two layers; the same at every call."""
     settings = LlamaGenConfig(
         layers=2,
@@ -31,6 +31,7 @@ def tiny_llamagen(condition: Classes | Captions) -> LlamaGenPolicy:
         condition=condition,
         default_view=View(guidance=4.0, top_k=20),
         vq=TINY_VQ,
+        cache=cache,
     )
     encoder = random_encoder(condition, seed=21) if isinstance(condition, Captions) else None
     with torch.random.fork_rng(devices=[]):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tessera.policies.trunk import PaddedCache
 from tessera.protocols import Policy
 from tessera.sampling.cache import StaticCache
 from tessera.sampling.replay import replay_logp
@@ -84,9 +85,11 @@ def test_the_footprint_agrees_with_the_cache_and_the_weights(policy: Policy, cas
     sizes = policy.footprint
     assert sizes.parameters == sum(parameter.numel() for parameter in whole(policy).parameters())
     cache = policy.new_cache(2, 3)
-    assert isinstance(cache, StaticCache)
-    for half in (cache.keys, cache.values):
+    store = cache.store if isinstance(cache, PaddedCache) else cache
+    assert isinstance(store, StaticCache)
+    for half in store.tensors:
         assert half.nbytes == sizes.layers * 2 * 3 * sizes.cache_width * sizes.weight_bytes
+    assert sum(half.nbytes for half in store.tensors) == sizes.layers * 2 * 3 * sizes.slot_bytes
     with torch.no_grad():
         features_BTD = policy.features(policy.tokenize(case.prompts[:1]), random_tokens(policy, 1))
     assert features_BTD.shape[-1] == sizes.width

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tessera.config import to_plain
 from tessera.policies.layout import checkpoint_path, last_checkpoint
 from tessera.policies.load import load_policy
 from tessera.policies.lora import LoRAConfig
+from tessera.rewards.custom import CustomReward
 from tessera.storage import read_jsonl
 from tessera.training.config import OptimizerConfig, RunConfig, WatchConfig
 from tessera.training.distributed import Alone
@@ -73,6 +75,13 @@ def case(name: str, policy: Path, **changes: Any) -> RunConfig:
     return run_config(policy, algorithm=algorithm, iterated=iterated, **rest, **common)
 
 
+def later(policy: Path) -> RunConfig:
+    """Returns a run whose second updates need what the first found, on rows of which some teach nothing."""
+    algorithm = GRPOConfig(prompts_per_step=2, group=4, kl_weight=0.1, updates=2, logp_view="conditional")
+    reward = CustomReward(function="tests.unit.rewards.functions:every_fourth_missing")
+    return replace(case("grpo", policy, max_missing=0.5), algorithm=algorithm, reward=reward)
+
+
 def without_the_end(run: Path, to: Path) -> Path:
     """Returns a copy of a finished run that has lost its last checkpoint."""
     shutil.copytree(run, to)
@@ -97,6 +106,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     adapter = {"adapter": LoRAConfig(rank=2), "watch": UNWATCHED}
     train_in(here / "adapter-one", case("grpo", policy, **adapter), Alone())
     jobs.append(job(here / "adapter-ddp", case("grpo", policy, **adapter)))
+    train_in(here / "later-one", later(policy), Alone())
+    jobs += [job(here / f"later-{how}", replace(later(policy), strategy=how)) for how in STRATEGIES]
     odd = GRPOConfig(prompts_per_step=3, group=4)
     jobs.append(job(here / "odd", run_config(policy, algorithm=odd, micro_batch=3)))
     (here / "jobs.json").write_text(json.dumps(jobs))
@@ -130,7 +141,11 @@ def numbers_in(line: dict[str, Any]) -> dict[str, float]:
 
 
 HOW = (*STRATEGIES, "one-then-fsdp", "fsdp-then-one")
-RUNS = [*((name, how) for name in CASES for how in HOW), ("adapter", "ddp")]
+RUNS = [
+    *((name, how) for name in CASES for how in HOW),
+    *(("later", how) for how in STRATEGIES),
+    ("adapter", "ddp"),
+]
 
 
 @pytest.mark.parametrize(("name", "how"), RUNS)

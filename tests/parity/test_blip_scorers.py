@@ -14,9 +14,10 @@ from tessera.hub import locate
 from tessera.scorers import bert as vocabulary
 from tessera.scorers.bert import read_words
 from tessera.scorers.blip import imagereward, vqa
-from tessera.scorers.blip.imagereward import ImageRewardConfig, load_imagereward
+from tessera.scorers.blip.imagereward import load_imagereward
+from tessera.scorers.blip.settings import BlipVqaConfig, ImageRewardConfig
 from tessera.scorers.blip.towers import renamed
-from tessera.scorers.blip.vqa import AUTHORS, BlipVqaConfig, load_blip_vqa
+from tessera.scorers.blip.vqa import AUTHORS, load_blip_vqa
 from tessera.scorers.placed import Placement
 from tessera.types import Prompt
 from tests.unit.scorers.blip import reference

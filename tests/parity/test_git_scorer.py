@@ -6,7 +6,8 @@ import torch
 import transformers
 
 from tessera.scorers.git.preprocess import read_preprocessing
-from tessera.scorers.git.vqa import GitVqaConfig, load_git_vqa
+from tessera.scorers.git.settings import GitVqaConfig
+from tessera.scorers.git.vqa import load_git_vqa
 from tessera.scorers.placed import Placement
 from tessera.types import Prompt
 from tests.unit.scorers.blip.tiny import VOCABULARY, ids_of, pictures

@@ -1,5 +1,6 @@
 """LlamaGen, read from its own layout, against plain torch (tests/unit/policies/llamagen/reference.py)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,12 @@ def test_weights_at_the_top_of_a_file_and_stray_statistics_are_read(
     path = saved(tmp_path, "top.pt", state, under=None)
     settings = LlamaGenFiles(gpt=path, vq=str(tmp_path / "vq.pt"), image_size=8, heads=2)
     assert load_files(settings).digest() == c2i.digest()
+
+
+def test_the_form_of_the_cache_comes_from_the_settings(tmp_path: Path, c2i: LlamaGenPolicy) -> None:
+    policy = load_files(replace(files(tmp_path, "c2i"), cache="int8"))
+    assert policy.footprint.cache_scales == SIZES.heads
+    assert c2i.footprint.cache_scales == 0
 
 
 @pytest.mark.parametrize(

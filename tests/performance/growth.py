@@ -45,7 +45,7 @@ from tessera.training.metrics import ALWAYS, EVALUATED, METRICS, forget_after
 from tessera.types import EvalRecord, Fact, Grade, Prompt, View
 from tessera.world.grammar import vocabulary
 from tessera.world.prompts import PromptSource, prompt_at
-from tests.performance.chunked_logp import peak_mib
+from tests.performance.memory import peak_mib
 from tests.tiny import context
 
 GROUP = 8

@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
@@ -26,7 +27,6 @@ from tessera.training.memory import Load, estimate
 from tessera.training.update import update
 from tessera.types import View
 from tessera.world.grammar import vocabulary
-from tests.performance.chunked_logp import peak_mib
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,13 @@ SETTINGS = {
     "large codebook, 4 rows": Setting(rows=4, grid=16, codebook=16_384),
     "large codebook, 16 rows": Setting(rows=16, grid=16, codebook=16_384),
 }
+
+
+def peak_mib() -> float:
+    """Returns the largest resident size this process has had (Linux)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 def measure(setting: Setting) -> dict[str, float]:

@@ -8,7 +8,7 @@ Axes: P prompts, G samples per prompt, B rows, T tokens.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
@@ -22,6 +22,7 @@ from tessera.tensors import LossTerm
 from tessera.types import Progress, Prompt, View
 
 BatchT = TypeVar("BatchT", bound="Batch")
+Made = TypeVar("Made")
 
 Expense = Literal["images", "reward_calls", "tokens_sampled", "tokens_scored", "tokens_trained"]
 
@@ -63,6 +64,19 @@ class Peers(Protocol):
         ...
 
 
+@runtime_checkable  # so that tests check arguments at run time
+class Beside(Protocol):
+    """Somebody who works while this process draws: one thing after the other, in the order given."""
+
+    def start(self, work: Callable[[], Made]) -> Callable[[], Made]:
+        """Begins the work; returns what waits for its result, or raises what the work has raised."""
+        ...
+
+    def wait(self) -> None:
+        """Returns when nothing is being done any more."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
     """What an algorithm may use to collect."""
@@ -79,6 +93,8 @@ class Context:
     folder: Path  # where stages may keep what they made
     phase: Callable[[str], AbstractContextManager[None]]  # names what the clock is running for
     on_progress: Progress
+    beside: Beside | None = None  # judges pictures while others are drawn; None: one after the other
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext  # the precision of the loss
 
 
 @runtime_checkable  # so that tests check arguments at run time

@@ -8,17 +8,14 @@ from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
 
 from tessera.algorithms.base import Context, branches
+from tessera.algorithms.chunks import draw_and_judge
 from tessera.objective.advantage import MIN_GROUP, group_advantages
 from tessera.protocols import Policy
-from tessera.rewards.ask import ask, refuse_missing
+from tessera.rewards.ask import refuse_missing
 from tessera.sampling.replay import replay_logp
-from tessera.sampling.sampler import Request, concatenate, sample
-from tessera.tensors import Rollouts, Scores, TextBatch
+from tessera.sampling.sampler import Request, concatenate
+from tessera.tensors import Rollouts, TextBatch
 from tessera.types import Prompt, View
-
-# Who drew what is learnt from at once and written nowhere: hashing all weights of a 7 B model at every step
-# would take longer than the step.
-UNHASHED = "the policy as it was"
 
 
 def group_requests(prompts: Sequence[Prompt], group: int) -> list[Request]:
@@ -36,33 +33,11 @@ def group_requests(prompts: Sequence[Prompt], group: int) -> list[Request]:
     return wanted
 
 
-def draw(
-    context: Context, wanted: Sequence[Request], view: View, *, seed: int, policy_digest: str
-) -> Rollouts:
-    """Returns the requested rollouts by the policy as it is now, whose digest is known, or not asked for."""
-    return sample(
-        context.policy,
-        wanted,
-        view,
-        seed=seed,
-        batch_size=context.batch_size,
-        policy_digest=policy_digest,
-    )
-
-
 def spend_on_pictures(context: Context, count: int) -> None:
     """Writes into the ledger what so many pictures cost, drawn and judged."""
     context.spend("images", count)
     context.spend("tokens_sampled", count * context.policy.spec.tokens)
     context.spend("reward_calls", count)
-
-
-def judge(context: Context, prompts: Sequence[Prompt], rollouts: Rollouts, group: int) -> Scores:
-    """Returns the scores of the rollouts' pictures, whole groups of them; `prompts` has one per rollout."""
-    with context.phase("decode"):
-        images_BHWC = context.policy.decode(rollouts.tokens)
-    with context.phase("reward"):
-        return ask(context.reward, prompts, images_BHWC, group)
 
 
 def diversity(tokens_BT: Int[Tensor, "B T"], group: int) -> Float[Tensor, " P"]:
@@ -130,12 +105,9 @@ def draw_groups(
         if todo:
             places = [chosen[number] for number in todo]
             asked = [wanted[place * group + sample] for place in places for sample in range(group)]
-            with context.phase("sample"):
-                rollouts = draw(context, asked, view, seed=seed, policy_digest=UNHASHED)
+            prompts = [stream[place] for place in places for _ in range(group)]
+            rollouts, scores = draw_and_judge(context, asked, prompts, view, group=group, seed=seed)
             spend_on_pictures(context, len(rollouts))
-            scores = judge(
-                context, [stream[place] for place in places for _ in range(group)], rollouts, group
-            )
             missing += refuse_missing(scores, context.max_missing, context.reward.name)
             images += len(rollouts)
             reward_MG[todo] = scores.value_B.view(-1, group)

@@ -31,7 +31,7 @@ from tessera.algorithms.base import (
     trained_view,
 )
 from tessera.algorithms.collecting import part_means, reward_spread
-from tessera.algorithms.paired import PairBatch, Pairs, paired, stored_rows
+from tessera.algorithms.paired import PairBatch, Pairs, asked_once, paired, stored_rows
 from tessera.algorithms.stages import draw_into, judged, parts_of, who_drew
 from tessera.config import config
 from tessera.data.store import RolloutStore
@@ -176,6 +176,8 @@ class DPO:
         rollouts, diversity_P = paired(
             context.policy, store, len(parts), settings.group, chosen_N, rejected_N
         )
+        visits = 2 * settings.pairs_per_step * self.steps
+        rollouts = asked_once(context, rollouts, self.trained_view, visits=visits, resumed=resumed)
         return Pairs(
             rollouts=rollouts,
             drawn_by="reference" if drawer == reference_digest else "policy",
@@ -212,7 +214,8 @@ class DPO:
         order = {epoch: _permutation(collected.seed, epoch, count) for epoch in {p // count for p in places}}
         index = [int(order[place // count][place % count]) for place in places]
         batch = collected.select(torch.tensor(index, dtype=torch.long))
-        moved = batch.drawn_by == "policy" and within > 0
+        # Who drew says again what it said then; the reference only where it is still asked.
+        moved = within > 0 and (batch.drawn_by == "policy" or batch.ref_logp_N2 is not None)
         return replace(batch, drawn_by="neither") if moved else batch
 
     def count(self, batch: PairBatch) -> Float[Tensor, ""]:
@@ -222,17 +225,22 @@ class DPO:
     def expenses(self, batch: PairBatch) -> Mapping[Expense, int]:
         """Returns the tokens of both rollouts of each pair that policy and reference replay."""
         tokens = 2 * batch.chosen_NT.numel() * branches(self.trained_view)
-        return {"tokens_trained": tokens, "tokens_scored": tokens}
+        return {"tokens_trained": tokens, "tokens_scored": tokens if batch.ref_logp_N2 is None else 0}
 
     def loss(self, policy: Policy, reference: Policy, batch: PairBatch) -> LossTerm:
         """Returns the preference loss, plus the chosen rollout's likelihood if it is weighted."""
         settings, view = self.settings, self.trained_view
         text, tokens_BT = batch.text.cat(batch.text), torch.cat([batch.chosen_NT, batch.rejected_NT])
         logp_BT, entropy_BT = replay_logp_entropy(policy, text, tokens_BT, view)
-        with torch.no_grad():
-            ref_logp_BT = replay_logp(reference, text, tokens_BT, view)
+        again_BT = logp_BT  # by who drew, if anybody stands as it stood then
+        if batch.ref_logp_N2 is not None:
+            ref_chosen_N, ref_rejected_N = batch.ref_logp_N2.unbind(1)
+        else:
+            with torch.no_grad():
+                ref_logp_BT = replay_logp(reference, text, tokens_BT, view)
+            ref_chosen_N, ref_rejected_N = ref_logp_BT.sum(dim=1).chunk(2)
+            again_BT = ref_logp_BT if batch.drawn_by == "reference" else logp_BT
         chosen_N, rejected_N = logp_BT.sum(dim=1).chunk(2)
-        ref_chosen_N, ref_rejected_N = ref_logp_BT.sum(dim=1).chunk(2)
         tokens_N = torch.full_like(batch.chosen_NT[:, 0], logp_BT.shape[1])
         pairs = PairLogp(
             chosen=chosen_N,
@@ -257,7 +265,6 @@ class DPO:
         }
         if view == self.view and batch.drawn_by != "neither":
             drawn_BT = torch.cat([batch.chosen_logp_NT, batch.rejected_logp_NT])
-            again_BT = ref_logp_BT if batch.drawn_by == "reference" else logp_BT
             metrics["sample_replay_gap"] = tally((again_BT - drawn_BT).abs())
         return LossTerm(sum=loss_N.sum(), count=self.count(batch).to(loss_N), metrics=metrics)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from tessera.algorithms.base import (
@@ -30,6 +30,7 @@ from tessera.algorithms.base import (
     trained_view,
 )
 from tessera.algorithms.collecting import draw_groups, replay_in_batches
+from tessera.algorithms.grouped import TokenBatch, worthwhile
 from tessera.config import config
 from tessera.errors import UserError
 from tessera.objective.advantage import AdvantageKind, group_advantages
@@ -48,7 +49,7 @@ from tessera.plugins import check_name, load_named
 from tessera.protocols import Policy
 from tessera.rng import derive_seed
 from tessera.sampling.replay import replay_logp, replay_logp_entropy
-from tessera.tensors import LossTerm, TextBatch
+from tessera.tensors import LossTerm
 from tessera.types import View
 
 
@@ -109,35 +110,6 @@ class GRPOConfig:
         return load_named(self.token_weights, "the token weighting")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TokenBatch:
-    """Rollouts with what each is worth. Rows of one group lie side by side."""
-
-    text: TextBatch  # B rows
-    tokens_BT: Int[Tensor, "B T"]
-    old_logp_BT: Float[Tensor, "B T"]  # under the trained view, by the policy that drew
-    advantage_B: Float[Tensor, " B"]
-    weight_BT: Float[Tensor, "B T"]  # 0 where the reward is missing
-    fresh: bool  # the policy is still the one that drew
-    images: int  # sampled by all processes, those of replaced groups included
-    metrics: Mapping[str, float]
-
-    def __len__(self) -> int:
-        return len(self.text)
-
-    def rows(self, start: int, stop: int) -> "TokenBatch":
-        """Returns these rows as a batch."""
-        index_B = torch.arange(start, min(stop, len(self)), device=self.tokens_BT.device)
-        return replace(
-            self,
-            text=self.text.rows(index_B),
-            tokens_BT=self.tokens_BT[index_B],
-            old_logp_BT=self.old_logp_BT[index_B],
-            advantage_B=self.advantage_B[index_B],
-            weight_BT=self.weight_BT[index_B],
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class GRPO:
     """The algorithm, for pictures drawn under `view`."""
@@ -193,40 +165,52 @@ class GRPO:
         text = context.policy.tokenize(groups.rollouts.prompts)
         device = text.ids.device
         tokens_BT, logp_BT = groups.rollouts.tokens.to(device), groups.rollouts.logp.to(device)
-        if self.trained_view != self.view:
+        penal = settings.kl_weight > 0 and settings.kl_in == "reward"
+        # Under another view than the drawn one, the first update makes the old log-probabilities by itself.
+        old_known = self.trained_view == self.view
+        if not old_known and (penal or settings.token_weights != "uniform"):
             with context.phase("replay"):
                 logp_BT = replay_in_batches(context, context.policy, text, tokens_BT, self.trained_view)
+            old_known = True
         reward_PG = groups.reward_PG
-        if settings.kl_weight and settings.kl_in == "reward":
+        ref_logp_BT = torch.full_like(logp_BT, torch.nan) if settings.updates > 1 else None
+        if penal:
             with context.phase("replay"):
-                reward_PG = self._penalised(context, text, tokens_BT, logp_BT, reward_PG)
+                ref_logp_BT = replay_in_batches(
+                    context, context.reference, text, tokens_BT, self.trained_view
+                )
+            reward_PG = self._penalised(context, logp_BT, ref_logp_BT, reward_PG)
         # Every process sees all rewards: some baselines, and all counts, are those of the whole batch.
         advantages = group_advantages(reward_PG, settings.advantage)
         valid_PG = advantages.valid_PG
         if settings.flat_groups != "keep":
             valid_PG = valid_PG & groups.contrast_P[:, None]
         mask_BT = groups.mine(valid_PG).reshape(-1, 1).expand_as(logp_BT).to(device)
-        return TokenBatch(
+        weight_BT = token_weights(settings.weighting(), tokens_BT, logp_BT, mask_BT)
+        batch = TokenBatch(
             text=text,
             tokens_BT=tokens_BT,
             old_logp_BT=logp_BT,
+            old_known=old_known,
+            ref_logp_BT=ref_logp_BT,
+            ref_known=penal,
             advantage_B=groups.mine(advantages.advantage_PG).flatten().to(logp_BT),
-            weight_BT=token_weights(settings.weighting(), tokens_BT, logp_BT, mask_BT),
+            weight_BT=weight_BT,
             fresh=True,
             images=groups.images,
             metrics=groups.metrics(),
         )
+        index_B = worthwhile(context.peers, weight_BT)
+        return batch if len(index_B) == len(batch) else batch.select(index_B)
 
     def _penalised(
         self,
         context: Context,
-        text: TextBatch,
-        tokens_BT: Int[Tensor, "B T"],
         logp_BT: Float[Tensor, "B T"],
+        ref_logp_BT: Float[Tensor, "B T"],
         reward_PG: Float[Tensor, "P G"],
     ) -> Float[Tensor, "P G"]:
         """Returns everybody's rewards less the weighted KL of each picture."""
-        ref_logp_BT = replay_in_batches(context, context.reference, text, tokens_BT, self.trained_view)
         kl_BT = token_kl(self.settings.kl, logp_BT, ref_logp_BT).cpu()
         nothing_B = torch.zeros(len(kl_BT), dtype=reward_PG.dtype)
         whole_BT = torch.ones_like(kl_BT, dtype=torch.bool)
@@ -234,8 +218,14 @@ class GRPO:
         return reward_PG + context.peers.gather(penalty_B).view_as(reward_PG)
 
     def batch(self, context: Context, collected: TokenBatch, step: int) -> TokenBatch:  # noqa: ARG002 - every algorithm is asked the same way
-        """Returns the whole collection, each time."""
-        return replace(collected, fresh=step % self.settings.updates == 0)
+        """Returns the whole collection, each time; the updates of a round come in their order."""
+        fresh = step % self.settings.updates == 0
+        return replace(
+            collected,
+            fresh=fresh,
+            old_known=collected.old_known or not fresh,
+            ref_known=collected.ref_known or not fresh,
+        )
 
     def count(self, batch: TokenBatch) -> Float[Tensor, ""]:
         """Returns the rows or tokens that count."""
@@ -244,7 +234,7 @@ class GRPO:
     def expenses(self, batch: TokenBatch) -> Mapping[Expense, int]:
         """Returns the tokens that policy and reference replay."""
         tokens = batch.tokens_BT.numel() * branches(self.trained_view)
-        return {"tokens_trained": tokens, "tokens_scored": tokens}
+        return {"tokens_trained": tokens, "tokens_scored": 0 if batch.ref_known else tokens}
 
     def loss(self, policy: Policy, reference: Policy, batch: TokenBatch) -> LossTerm:
         """Returns the surrogate plus the KL pull, less the entropy bonus, as the loss type averages them."""
@@ -253,13 +243,16 @@ class GRPO:
         logp_BT, entropy_BT = replay_logp_entropy(
             policy, batch.text, batch.tokens_BT, view, entropy_gradient=settings.entropy_bonus > 0
         )
-        with torch.no_grad():
-            ref_logp_BT = replay_logp(reference, batch.text, batch.tokens_BT, view)
+        ref_logp_BT = self._ref_logp(reference, batch)
+        old_logp_BT = batch.old_logp_BT
+        if not batch.old_known:
+            old_logp_BT = logp_BT.detach()
+            batch.old_logp_BT.copy_(old_logp_BT)
         low, high = settings.bounds()
         terms = surrogate(
             settings.loss_type,
             logp_BT,
-            batch.old_logp_BT,
+            old_logp_BT,
             batch.advantage_B,
             mask_BT,
             eps_low=low,
@@ -275,14 +268,26 @@ class GRPO:
         if settings.entropy_bonus:
             value_BT = value_BT - settings.entropy_bonus * entropy_BT
         total = aggregate(settings.loss_type, value_BT, batch.weight_BT, length=value_BT.shape[1])
+        # A reference that was asked in the collection spoke in the precision of drawing; so did the policy.
+        spoken_BT = old_logp_BT if batch.fresh and batch.ref_known else logp_BT
         metrics = {
             **terms.metrics(mask_BT),
-            "kl": tally(token_kl("k3", logp_BT, ref_logp_BT), mask_BT),
+            "kl": tally(token_kl("k3", spoken_BT, ref_logp_BT), mask_BT),
             "entropy": tally(entropy_BT, mask_BT),
         }
-        if batch.fresh:
-            metrics["sample_replay_gap"] = tally((logp_BT - batch.old_logp_BT).abs(), mask_BT)
+        if batch.fresh and view == self.view:
+            metrics["sample_replay_gap"] = tally((logp_BT - old_logp_BT).abs(), mask_BT)
         return LossTerm(sum=total.sum, count=total.count, metrics=metrics)
+
+    @torch.no_grad()
+    def _ref_logp(self, reference: Policy, batch: TokenBatch) -> Float[Tensor, "B T"]:
+        """Returns what the reference says of the rows, which it is asked once in a round."""
+        if batch.ref_known and batch.ref_logp_BT is not None:
+            return batch.ref_logp_BT
+        ref_logp_BT = replay_logp(reference, batch.text, batch.tokens_BT, self.trained_view)
+        if batch.ref_logp_BT is not None:
+            batch.ref_logp_BT.copy_(ref_logp_BT)
+        return ref_logp_BT
 
     def check(self, metrics: Mapping[str, float]) -> None:
         """Raises where replayed log-probabilities are not those that were drawn."""

@@ -13,10 +13,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tessera.algorithms.base import Context, branches
 from tessera.algorithms.collecting import diversity
 from tessera.data.store import RolloutStore
 from tessera.protocols import Policy
+from tessera.sampling.replay import replay_logp
 from tessera.tensors import TextBatch
+from tessera.types import View
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +32,8 @@ class PairBatch:
     chosen_logp_NT: Float[Tensor, "N T"]  # as drawn
     rejected_logp_NT: Float[Tensor, "N T"]
     drawn_by: Literal["reference", "policy", "neither"]  # who stands as it stood when it drew
+    # The reference's log-probabilities of the chosen and the rejected rollout. None: each loss makes them.
+    ref_logp_N2: Float[Tensor, "N 2"] | None = None
 
     def __len__(self) -> int:
         return len(self.text)
@@ -42,6 +47,7 @@ class PairBatch:
             rejected_NT=self.rejected_NT[index_N],
             chosen_logp_NT=self.chosen_logp_NT[index_N],
             rejected_logp_NT=self.rejected_logp_NT[index_N],
+            ref_logp_N2=None if self.ref_logp_N2 is None else self.ref_logp_N2[index_N],
         )
 
     def rows(self, start: int, stop: int) -> "PairBatch":
@@ -59,6 +65,7 @@ class PairedRollouts:
     prompt_N: Int[Tensor, " N"]  # of each pair, in `text`
     chosen_N: Int[Tensor, " N"]  # of each pair, in 0 .. B-1
     rejected_N: Int[Tensor, " N"]
+    ref_logp_B: Float[Tensor, " B"] | None = None  # the reference's, of whole rollouts, where known
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +86,7 @@ class Pairs:
         made = self.rollouts
         device = made.text.ids.device
         chosen_M, rejected_M = made.chosen_N[index_M], made.rejected_N[index_M]
+        known = made.ref_logp_B
         return PairBatch(
             text=made.text.rows(made.prompt_N[index_M].to(device)),
             chosen_NT=made.tokens_BT[chosen_M].long().to(device),
@@ -86,6 +94,7 @@ class Pairs:
             chosen_logp_NT=made.logp_BT[chosen_M].to(device),
             rejected_logp_NT=made.logp_BT[rejected_M].to(device),
             drawn_by=self.drawn_by,
+            ref_logp_N2=None if known is None else known[torch.stack([chosen_M, rejected_M], 1)].to(device),
         )
 
 
@@ -127,3 +136,38 @@ def paired(
         rejected_N=torch.searchsorted(wanted_B, rejected_N),
     )
     return rollouts, torch.cat(varied)
+
+
+def asked_once(
+    context: Context, made: PairedRollouts, view: View, *, visits: int, resumed: bool
+) -> PairedRollouts:
+    """Returns the rollouts with what the reference says of them, if a round visits them more than once.
+
+    It moves between rounds only, so later visits would ask it the same again.
+    """
+    if visits <= len(made.tokens_BT):
+        return made
+    if not resumed:  # a round that was begun before has paid for it
+        mine = context.peers.share(made.tokens_BT.numel())
+        context.spend("tokens_scored", len(mine) * branches(view))
+    with context.phase("replay"):
+        return replace(made, ref_logp_B=_reference_logp(context, made, view))
+
+
+@torch.no_grad()
+def _reference_logp(context: Context, made: PairedRollouts, view: View) -> Float[Tensor, " B"]:
+    """Returns the reference's log-probability of each rollout; each process makes those of its share.
+
+    A share that ends behind the last rollout repeats it, as all processes must bring as many.
+    """
+    count, peers = len(made.tokens_BT), context.peers
+    prompt_B = torch.empty(count, dtype=torch.long)
+    prompt_B[made.chosen_N], prompt_B[made.rejected_N] = made.prompt_N, made.prompt_N
+    share = peers.share(-(-count // peers.count) * peers.count)
+    device, parts = made.text.ids.device, []
+    for index_B in torch.tensor(share).clamp(max=count - 1).split(context.batch_size):
+        text = made.text.rows(prompt_B[index_B].to(device))
+        tokens_BT = made.tokens_BT[index_B].long().to(device)
+        with context.autocast():
+            parts.append(replay_logp(context.reference, text, tokens_BT, view).sum(dim=1))
+    return peers.gather(torch.cat(parts).cpu())[:count]

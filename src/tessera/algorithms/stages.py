@@ -1,7 +1,8 @@
 """The stages of an offline round: draw and judge into a store, part by part, each process its own parts.
 
 What a stage has made stays on the disk; a run that goes on makes what is missing. Only the policy that began
-the round can draw for it, so a round that was begun before must have all its rollouts.
+the round can draw for it, so a round that was begun before must have all its rollouts. Where judging may go
+on beside the drawing, a part is judged while the next one is drawn; what is left is judged afterwards.
 
 The ledger gets what the round cost when it begins, also where a run that was killed had made some of it:
 resuming costs what never having stopped costs.
@@ -13,12 +14,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from tessera.algorithms.base import Context
-from tessera.algorithms.collecting import draw, group_requests, judge, spend_on_pictures
+from tessera.algorithms.chunks import Pending, awaited, joined, judge, judge_beside
+from tessera.algorithms.collecting import group_requests, spend_on_pictures
 from tessera.data.store import RolloutStore
 from tessera.errors import CheckpointError
+from tessera.sampling.sampler import sample
 from tessera.storage import CONFIG
 from tessera.tensors import Scores
 from tessera.types import Prompt, View
@@ -52,19 +53,44 @@ def draw_into(
 ) -> None:
     """Draws `group` rollouts of each prompt into the store, as far as it lacks them; `drawer` is a digest."""
     wanted, parts = group_requests(prompts, group), parts_of(len(prompts), group, context.batch_size)
-    with context.phase("sample"):
-        for part in context.peers.share(len(parts)):
+    mine = context.peers.share(len(parts))
+    beside = context.beside if len(mine) > 1 else None
+    pending: tuple[int, Pending] | None = None  # with the part whose pictures they are
+    try:
+        for part in mine:
             places = parts[part]
             if not resumed:
                 spend_on_pictures(context, len(places) * group)
             if not store.has_rollouts(part):
                 if resumed:
                     raise _gone(store.folder)
-                asked = wanted[places.start * group : places.stop * group]
-                rollouts = draw(context, asked, view, seed=seed, policy_digest=drawer)
-                store.write_rollouts(part, [prompts[p] for p in places for _ in range(group)], rollouts)
+                asked = [prompts[place] for place in places for _ in range(group)]
+                with context.phase("sample"):
+                    rollouts = sample(
+                        context.policy,
+                        wanted[places.start * group : places.stop * group],
+                        view,
+                        seed=seed,
+                        batch_size=context.batch_size,
+                        policy_digest=drawer,
+                    )
+                    store.write_rollouts(part, asked, rollouts)
+                if beside is not None and not store.has_scores(part):
+                    _write(context, store, pending)
+                    pending = part, judge_beside(context, beside, asked, rollouts, group)
             context.on_progress("sampling", places.stop, len(prompts))
-        context.peers.wait()
+        _write(context, store, pending)
+    finally:
+        if beside is not None:
+            beside.wait()
+    context.peers.wait()
+
+
+def _write(context: Context, store: RolloutStore, pending: tuple[int, Pending] | None) -> None:
+    """Writes the scores of a part, once they are there, if there is one."""
+    if pending is not None:
+        part, scores = pending
+        store.write_scores(part, awaited(context, scores))
 
 
 def judged(context: Context, store: RolloutStore, prompts: int, group: int) -> Scores:
@@ -76,13 +102,7 @@ def judged(context: Context, store: RolloutStore, prompts: int, group: int) -> S
             store.write_scores(part, judge(context, asked, rollouts, group))
         context.on_progress("scoring", parts[part].stop, prompts)
     context.peers.wait()
-    made = [store.read_scores(part) for part in range(len(parts))]
-    return Scores(
-        value_B=torch.cat([scores.value_B for scores in made]),
-        reasons=tuple(reason for scores in made for reason in scores.reasons),
-        digest=context.reward.digest(),
-        parts={name: torch.cat([scores.parts[name] for scores in made]) for name in made[0].parts},
-    )
+    return joined([store.read_scores(part) for part in range(len(parts))])
 
 
 def _gone(folder: Path) -> CheckpointError:

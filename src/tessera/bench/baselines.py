@@ -14,7 +14,7 @@ No log-probabilities are kept, which ours does.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -23,8 +23,9 @@ from torch import Tensor
 
 from tessera.objective.policy import log_distribution, mix_guidance
 from tessera.policies.base import PolicyModule
+from tessera.policies.trunk import PaddedCache
 from tessera.protocols import Cache
-from tessera.sampling.cache import StaticCache
+from tessera.sampling.cache import KeyValues
 from tessera.tensors import TextBatch
 from tessera.types import View
 
@@ -68,14 +69,14 @@ def own_steps(policy: PolicyModule, text_B: TextBatch, view: View, pick: Pick) -
     cache = policy.new_cache(len(text_R), spec.prefix)
     features = policy.prefill(text_R, cache)
     whole = _stored(policy.new_cache(len(text_R), spec.prefix + spec.tokens - 1))
-    spare = [(torch.empty_like(whole.keys), torch.empty_like(whole.values)) for _ in range(2)]
+    spare = [[torch.empty_like(each) for each in whole.tensors] for _ in range(2)]
     tokens: list[Tensor] = []
     for index in range(spec.tokens):
         tokens.append(pick(mixed_logits(policy.head(features), view)))
         if index + 1 < spec.tokens:
             # As long as the policy wants it, which may be more than a slot a token.
-            length = _stored(policy.new_cache(0, spec.prefix + index + 1)).keys.shape[3]
-            cache = _longer(_stored(cache), length, spare[index % 2])
+            length = _stored(policy.new_cache(0, spec.prefix + index + 1)).length
+            cache = _longer(cache, length, spare[index % 2])
             fed = torch.cat([tokens[-1], tokens[-1]]) if view.guided else tokens[-1]
             features = policy.step(fed, index, cache)
     return torch.stack(tokens, dim=1)
@@ -89,19 +90,19 @@ def mixed_logits(logits_RV: Float[Tensor, "R V"], view: View) -> Float[Tensor, "
     return mix_guidance(conditional, null, view.guidance)
 
 
-def _stored(cache: Cache) -> StaticCache:
-    """Returns the cache as what the caches of this package are."""
-    assert isinstance(cache, StaticCache)
-    return cache
+def _stored(cache: Cache) -> KeyValues:
+    """Returns what keeps the keys and values of a cache of this package."""
+    kept = cache.store if isinstance(cache, PaddedCache) else cache
+    assert isinstance(kept, KeyValues)
+    return kept
 
 
-def _longer(cache: StaticCache, length: int, spare: tuple[Tensor, Tensor]) -> StaticCache:
+def _longer(cache: Cache, length: int, spare: Sequence[Tensor]) -> Cache:
     """Returns a cache of this length with the same content, made by concatenation in memory that is there."""
-    shape = list(cache.keys.shape)
-    room = cache.keys.new_empty([*shape[:3], length - shape[3], shape[4]])
-    shape[3] = length
-    grown: list[Tensor] = []
-    for old, store in zip((cache.keys, cache.values), spare, strict=True):
-        new = store.view(-1)[: math.prod(shape)].view(shape)
-        grown.append(torch.cat([old, room], dim=3, out=new))
-    return replace(cache, keys=grown[0], values=grown[1])
+    store, grown = _stored(cache), list[Tensor]()
+    for old, new in zip(store.tensors, spare, strict=True):
+        shape = [*old.shape[:3], length, old.shape[4]]
+        room = old.new_empty([*shape[:3], length - store.length, shape[4]])
+        grown.append(torch.cat([old, room], dim=3, out=new.view(-1)[: math.prod(shape)].view(shape)))
+    made = store.of(grown)
+    return replace(cache, store=made) if isinstance(cache, PaddedCache) else made

@@ -4,10 +4,16 @@ A step reads every weight of its linear layers once, and the keys and values of 
 writes one more of each. Bytes by the bandwidth of a large copy are the time that no decoder of these weights
 goes below, unless they lie in the processor's caches, as those of a small model do: then the share of the
 ceiling is above 1, or says little, and products are the limit. For these stands the speed of one large
-product.
+product. `machine` says which machine it was, and which versions ran.
 """
 
+import platform
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
+from os import cpu_count
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +26,8 @@ from tessera.tensors import TextBatch
 TRIES = 5
 COPIED = {"cpu": 2**27, "cuda": 2**30}  # bytes: more than the caches of a processor hold
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices of a product
+VERSIONS = ("torch", "transformers", "numpy")
+CPUS = Path("/proc/cpuinfo")  # of Linux
 
 
 @config
@@ -70,23 +78,50 @@ class StepCost:
 
 def measure_limits(device: torch.device, dtype: torch.dtype) -> Limits:
     """Returns the speed of a large copy and of a large product: medians."""
-    clock = Clock(device)
     source = torch.ones(COPIED[device.type], dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    side = SIDE[device.type]
-    left, right = torch.randn(2, side, side, device=device).to(dtype).unbind()
-    works = {"copy": lambda: target.copy_(source), "product": lambda: left @ right}
-    seconds: dict[str, float] = {}
-    for name, work in works.items():
-        work()
-        seconds[name] = spread([clock.seconds(work) for _ in range(TRIES)]).median
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     return Limits(
-        bytes_per_second=2 * source.numel() / seconds["copy"],
-        flops=2 * side**3 / seconds["product"],
+        bytes_per_second=2 * source.numel() / _seconds(device, lambda: target.copy_(source)),
+        flops=measure_products(device, dtype),
         gpu=gpu,
         published=published(gpu),
     )
+
+
+def measure_products(device: torch.device, dtype: torch.dtype) -> float:
+    """Returns the floating-point operations per second of a large product."""
+    side = SIDE[device.type]
+    left, right = torch.randn(2, side, side, device=device).to(dtype).unbind()
+    return 2 * side**3 / _seconds(device, lambda: left @ right)
+
+
+def _seconds(device: torch.device, work: Callable[[], object]) -> float:
+    """Returns how long the work takes, once it has run before: a median."""
+    clock = Clock(device)
+    work()
+    return spread([clock.seconds(work) for _ in range(TRIES)]).median
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Returns what a figure must name to be compared with another: hardware and versions, as plain data."""
+    return {
+        "processor": processor(),
+        "cores": cpu_count(),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "system": platform.platform(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in VERSIONS},
+        },
+    }
+
+
+def processor() -> str:
+    """Returns the model name of the CPU, its kind where the system does not tell."""
+    lines = CPUS.read_text(encoding="utf-8").splitlines() if CPUS.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
 
 
 def published(gpu: str) -> Peak | None:
@@ -100,13 +135,15 @@ def step_cost(policy: PolicyModule, text_B: TextBatch, *, guided: bool) -> StepC
 
     Guidance is mixed before the head, so the head sees B rows and the layers twice as many.
     """
-    layers, head = _weights_of_a_step(policy, text_B)
+    layers, head = weights_of_a_step(policy, text_B)
     it, rows = policy.footprint, len(text_B)
     sequences = rows * (2 if guided else 1)
     beside = policy.spec.prefix - text_B.mask.shape[1]  # slots of the prefix that are no text
     prompt = text_B.mask.sum().item() / rows + beside
     context = prompt + policy.spec.tokens / 2  # tokens attended, itself among them
-    cached = 2 * it.layers * it.cache_width * it.weight_bytes
+    # An int8 cache is counted as it is kept: what a step makes of it, only to read that again, is not what a
+    # step takes at least.
+    cached = it.layers * it.slot_bytes
     # A query and what it finds are as wide as all heads of queries, whose width is that of the stream.
     attention = 4 * it.layers * it.width * context
     return StepCost(
@@ -116,7 +153,7 @@ def step_cost(policy: PolicyModule, text_B: TextBatch, *, guided: bool) -> StepC
 
 
 @torch.no_grad()
-def _weights_of_a_step(policy: PolicyModule, text_B: TextBatch) -> tuple[int, int]:
+def weights_of_a_step(policy: PolicyModule, text_B: TextBatch) -> tuple[int, int]:
     """Returns how many weights the linear layers of a step have, and those of the head."""
     seen = 0
 

@@ -4,62 +4,45 @@ Ours is what a run does: GRPO's own collection, then `update`. The plain loop dr
 the prompt's branch and the null prompt's one after the other, makes the logits of all tokens of both, takes
 their log-softmax, and the same for a copy of the policy as the reference (T2I-R1, arXiv:2505.00703: one
 forward pass for the policy and one for the reference, on the conditional branch; with guidance in the trained
-log-probability there are two each). Pictures, reward, loss and optimizer are the same. Both see as many rows
-per backward pass, and before anything is timed they must find the same gradient on the same pictures.
+log-probability there are two each), and makes pictures by the published decoder. Reward, loss and optimizer
+are the same. Both see as many rows per backward pass, and before anything is timed they must find the same
+gradient on the same pictures.
 
 The learning rate is 0: every step does all of its work on the same weights.
+
+Precision is that of training alone, as in a run: under bfloat16 both loops replay and learn in autocast, and
+draw with the weights as they are. Then a third work stands beside the two, the plain loop without autocast:
+the first ratio is that of the loops, the second has in it what the lower precision buys, too.
 
 Phases: `sample` and `update` are timed as they run. Of the parts inside, `prefill`, `reference` and
 `optimizer` are run again by themselves; `steps` and `policy` are what is left of `sample` and of the loss.
 """
 
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
-from torch.utils.flop_counter import FlopCounterMode
 
-from tessera.algorithms.base import Context, LogpView
-from tessera.algorithms.grpo import GRPO, GRPOConfig, TokenBatch
-from tessera.bench.limits import Limits
-from tessera.bench.plain_step import MAX_GRAD_NORM, plain_step, plain_update
+from tessera.algorithms.base import MAX_REPLAY_GAP, LogpView
+from tessera.algorithms.grouped import TokenBatch
+from tessera.algorithms.grpo import GRPO, GRPOConfig
+from tessera.bench.limits import Limits, measure_products
 from tessera.bench.ratio import Clock, Phases, in_turns, ratio, spread
+from tessera.bench.steps import Precision, Work, checked, our_step, plain_loop
 from tessera.config import to_plain
 from tessera.policies.base import PolicyModule
+from tessera.policies.lora import LoRAConfig, LoRAPolicy
 from tessera.policies.reference import frozen_copy
-from tessera.protocols import Reward
+from tessera.protocols import Policy, Reward
 from tessera.sampling.decode import prefill_rows
 from tessera.sampling.replay import replay_logp
-from tessera.tensors import LossTerm
-from tessera.training.distributed import Alone
-from tessera.training.update import update
 from tessera.types import Progress, Prompt, View, silent
 
-# Relative difference of the two gradients' norms: sums in another order; 16 bits have 3 digits.
-SAME = {torch.float32: 1e-3, torch.bfloat16: 5e-2, torch.float16: 2e-2}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Work:
-    """A step's ingredients, the same for both loops."""
-
-    policy: PolicyModule
-    reference: PolicyModule
-    reward: Reward
-    prompts: Sequence[Prompt]
-    grpo: GRPO
-    optimizer: torch.optim.Optimizer
-    micro_batch: int
-
-    @property
-    def parameters(self) -> list[Parameter]:
-        """Those that train."""
-        return [parameter for _, parameter in self.policy.trainable()]
+# Nats that drawing and replaying may be apart; under autocast, random weights are further than trained ones.
+GAPS: dict[Precision, float] = {"float32": MAX_REPLAY_GAP, "bfloat16": 0.1}
+PLAIN, PLAIN_FLOAT32 = "plain loop", "plain loop, float32"
 
 
 def bench_train(
@@ -71,124 +54,89 @@ def bench_train(
     group: int,
     micro_batch: int,
     logp_view: LogpView,
+    precision: Precision,
+    lora: int | None,
+    recompute: bool,
     repeats: int,
     on_progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Returns phases, shares and ratios of a step on `group` pictures of each prompt, as plain data."""
+    """Returns phases, shares and ratios of a step on `group` pictures of each prompt, as plain data.
+
+    `lora` is the rank of an adapter that alone trains; both loops then have one, and the reference is the
+    policy without it. Both recompute activations, or keep them.
+    """
+    policy.recompute(recompute)
+    policy, reference = _learning(policy, lora)
     view = View(guidance=policy.spec.default_view.guidance)
-    settings = GRPOConfig(prompts_per_step=len(prompts), group=group, logp_view=logp_view)
+    settings = GRPOConfig(
+        prompts_per_step=len(prompts), group=group, logp_view=logp_view, max_replay_gap=GAPS[precision]
+    )
     work = Work(
         policy=policy,
-        reference=frozen_copy(policy),
+        reference=reference,
         reward=reward,
         prompts=prompts,
         grpo=GRPO(settings, view),
         optimizer=torch.optim.AdamW([parameter for _, parameter in policy.trainable()], lr=0.0),
         micro_batch=micro_batch,
+        precision=precision,
     )
     clock = Clock(policy.device)
     on_progress("the same gradient", 0, 1)
-    flops = _checked(work)
+    flops = checked(work)
     laps: list[dict[str, float]] = []
     last: list[TokenBatch] = []
+    peaks: list[int] = []
 
     def ours() -> None:
         phases = Phases(clock)
-        last[:] = [_our_step(work, phases)]
+        if policy.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(policy.device)
+        last[:] = [our_step(work, phases)]
         laps.append(phases.seconds)
+        if policy.device.type == "cuda":
+            peaks.append(torch.cuda.max_memory_allocated(policy.device))
 
-    def theirs() -> None:
-        plain_step(
-            work.policy, work.reference, work.reward, work.prompts, work.grpo, work.optimizer, micro_batch
-        )
-
+    works: dict[str, Callable[[], object]] = {"ours": ours, PLAIN: partial(plain_loop, work)}
+    if precision == "bfloat16" and next(policy.parameters()).dtype == torch.float32:
+        works[PLAIN_FLOAT32] = partial(plain_loop, work, autocast=False)
     on_progress("steps in turns", 0, 1)
-    seconds = in_turns(clock, {"ours": ours, "plain loop": theirs}, repeats)
+    seconds = in_turns(clock, works, repeats)
     alone = _alone(work, last[0], clock)
     pictures = len(prompts) * group
-    middle = spread(seconds["ours"]).median
+    middle, updating = (spread(each).median for each in (seconds["ours"], [lap["update"] for lap in laps]))
+    products = limits.flops if precision == "float32" else measure_products(policy.device, work.dtype)
     return {
         "prompts": len(prompts),
         "group": group,
         "micro_batch": micro_batch,
         "logp_view": logp_view,
+        "precision": precision,
+        "lora": lora,
+        "recompute": recompute,
+        "peak_bytes": max(peaks, default=None),  # of a GPU, both loops' weights and optimizer in it
         "seconds": {name: to_plain(spread(each)) for name, each in seconds.items()},
         "images_per_second": pictures / middle,
         "phases": _table(laps, alone, seconds["ours"]),
         "flops": flops,
+        "flops_of_products": products,  # of a large one, as the update makes them
         "share_of_products": {
-            "step": (flops["collect"] + flops["update"]) / middle / limits.flops,
-            "update": flops["update"] / spread([lap["update"] for lap in laps]).median / limits.flops,
+            "step": (flops["collect"] / limits.flops + flops["update"] / products) / middle,
+            "update": flops["update"] / products / updating,
         },
-        "ratio_vs_plain_loop": to_plain(ratio(seconds["plain loop"], seconds["ours"])),
+        "ratio_vs_plain_loop": to_plain(ratio(seconds[PLAIN], seconds["ours"])),
+        "ratio_vs_plain_loop_float32": (
+            to_plain(ratio(seconds[PLAIN_FLOAT32], seconds["ours"])) if PLAIN_FLOAT32 in seconds else None
+        ),
     }
 
 
-def _our_step(work: Work, phases: Phases) -> TokenBatch:
-    """Takes one step as a run does; returns what it learnt from."""
-    batch = _collect(work, phases)
-    with phases.phase("update"):
-        _our_update(work, batch, phases)
-    return batch
-
-
-def _collect(work: Work, phases: Phases) -> TokenBatch:
-    context = Context(
-        policy=work.policy,
-        reference=work.reference,
-        reward=work.reward,
-        prompts=lambda first, count: list(work.prompts),  # noqa: ARG005 - the same every time
-        peers=Alone(),
-        spend=lambda what, amount: None,  # noqa: ARG005 - there is no ledger
-        seed=0,
-        max_missing=1.0,
-        batch_size=len(work.prompts) * work.grpo.settings.group,
-        folder=Path(),
-        phase=phases.phase,
-        on_progress=silent,
-    )
-    return work.grpo.batch(context, work.grpo.collect(context, 0), 0)
-
-
-def _our_update(work: Work, batch: TokenBatch, phases: Phases) -> dict[str, float]:
-    """Takes the optimizer step of a run; returns its metrics."""
-
-    def loss(rows: TokenBatch) -> LossTerm:
-        with phases.phase("loss"):
-            return work.grpo.loss(work.policy, work.reference, rows)
-
-    return update(
-        work.optimizer,
-        work.parameters,
-        batch,
-        loss,
-        work.grpo.count(batch),
-        team=Alone(),
-        micro_batch=work.micro_batch,
-        max_grad_norm=MAX_GRAD_NORM,
-        autocast=nullcontext,
-        check=work.grpo.check,
-    )
-
-
-def _checked(work: Work) -> dict[str, float]:
-    """Takes a step of both, refuses unequal gradients; returns the floating-point operations of ours.
-
-    Products and convolutions are counted, and attention, but for the fused one of a CPU.
-    """
-    phases = Phases(Clock(work.policy.device))
-    with FlopCounterMode(display=False) as collecting:
-        batch = _collect(work, phases)
-    with FlopCounterMode(display=False) as learning:
-        mine = _our_update(work, batch, phases)["grad_norm"]
-    plain = plain_update(work.policy, work.reference, batch, work.grpo, work.optimizer, work.micro_batch)
-    bound = SAME[next(work.policy.parameters()).dtype]
-    if abs(mine - plain) > bound * max(mine, plain):
-        raise ValueError(
-            f"the gradient's norm is {mine:.6g} here and {plain:.6g} in the plain loop: they do not compute "
-            "the same, and their times do not compare"
-        )
-    return {"collect": float(collecting.get_total_flops()), "update": float(learning.get_total_flops())}
+def _learning(policy: PolicyModule, lora: int | None) -> tuple[PolicyModule, Policy]:
+    """Returns the policy as it trains, and its reference."""
+    if lora is None:
+        return policy, frozen_copy(policy)
+    adapted = LoRAPolicy(policy, LoRAConfig(rank=lora), seed=0).to(policy.device)
+    return adapted, adapted.reference()
 
 
 @torch.no_grad()
@@ -203,7 +151,8 @@ def _alone(work: Work, batch: TokenBatch, clock: Clock) -> dict[str, float]:
         pieces = [
             batch.rows(start, start + work.micro_batch) for start in range(0, len(batch), work.micro_batch)
         ]
-        return [replay_logp(work.reference, each.text, each.tokens_BT, trained) for each in pieces]
+        with work.autocast():
+            return [replay_logp(work.reference, each.text, each.tokens_BT, trained) for each in pieces]
 
     parts = {
         "prefill": lambda: prefill_rows(work.policy, text_P, rows_B, drawn),

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from tessera.cli.bench_flags import Logprob, Reward, Rollout, Train
 from tessera.cli.bench_lines import logprob_lines, reward_lines, rollout_lines, train_lines
-from tessera.cli.common import finish, parse_flags, positive
+from tessera.cli.bench_whole import run_growth, run_study
+from tessera.cli.common import parse_flags, positive
 from tessera.cli.progress import progress_bar
 from tessera.errors import UserError, unknown
 
@@ -22,9 +23,12 @@ Usage: tessera bench WHAT [--flags]      tessera bench WHAT --help explains ever
   logprob   time and peak memory of log-probabilities: plain, in chunks, in chunks made again for backward
   train     one step of GRPO by phase, and against the plain loop
   reward    pictures per second of each scorer
+  growth    how drawing and updates grow with batch, group, tokens and codebook
+  study     what a study takes, by stage and phase, and how busy it keeps the cores
 
 Whatever is compared runs in turns in one process and must first give the same result; figures are medians of
 --repeats rounds, with the least and the most. On a CPU with one thread seconds are the processor's own.
+--out FOLDER keeps a result beside those of other benches and makes a page of them all.
 """
 
 
@@ -73,13 +77,13 @@ def run_rollout(arguments: Sequence[str]) -> int:
             for batch in flags.batch
         ]
     result = {
-        **flags.about("rollout", policy.device),
+        **flags.about("rollout", policy.device, arguments),
         "tokens": policy.spec.tokens,
         "view": asdict(view),
         "limits": to_plain(limits),
         "batches": batches,
     }
-    return finish(result, as_json=flags.json, lines=rollout_lines(result))
+    return flags.done(result, rollout_lines(result))
 
 
 def run_logprob(arguments: Sequence[str]) -> int:
@@ -102,19 +106,21 @@ def run_logprob(arguments: Sequence[str]) -> int:
         import torch
 
         sizes, device, dtype = LogpSizes(rows=flags.rows, **given), device_of(flags.device), torch.float32
-        about = flags.about("logprob", device) | {"policy": None}
+        about = flags.about("logprob", device, arguments) | {"policy": None}
     else:
         policy = flags.placed()
         sizes = replace(sizes_of(policy, flags.rows), **given)
         device, dtype = policy.device, next(policy.parameters()).dtype
-        about = flags.about("logprob", device)
+        about = flags.about("logprob", device, arguments)
     result = {**about, **bench_logprob(sizes, repeats=flags.repeats, device=device, dtype=dtype)}
-    return finish(result, as_json=flags.json, lines=logprob_lines(result))
+    return flags.done(result, logprob_lines(result))
 
 
 def run_train(arguments: Sequence[str]) -> int:
     """Measures steps of GRPO."""
     flags = parse_flags(Train, "bench train", arguments)
+    if flags.lora is not None:
+        positive("lora", flags.lora)
     for name in ("prompts", "micro_batch"):
         positive(name.replace("_", "-"), asdict(flags)[name])
     flags.prepare()
@@ -135,16 +141,19 @@ def run_train(arguments: Sequence[str]) -> int:
             group=flags.group,
             micro_batch=flags.micro_batch,
             logp_view=flags.logp_view,
+            precision=flags.precision,
+            lora=flags.lora,
+            recompute=flags.recompute,
             repeats=flags.repeats,
             on_progress=bar,
         )
     result = {
-        **flags.about("train", policy.device),
+        **flags.about("train", policy.device, arguments),
         "reward": flags.reward,
         "limits": to_plain(limits),
         **measured,
     }
-    return finish(result, as_json=flags.json, lines=train_lines(result))
+    return flags.done(result, train_lines(result))
 
 
 def run_reward(arguments: Sequence[str]) -> int:
@@ -159,8 +168,8 @@ def run_reward(arguments: Sequence[str]) -> int:
     policy = flags.placed()
     prompts, images_BHWC = pictures_of(policy, some_prompts(flags.pictures), flags.pictures)
     measured = bench_reward(scorers, prompts, images_BHWC, device=policy.device, repeats=flags.repeats)
-    result = {**flags.about("reward", policy.device), **measured}
-    return finish(result, as_json=flags.json, lines=reward_lines(result))
+    result = {**flags.about("reward", policy.device, arguments), **measured}
+    return flags.done(result, reward_lines(result))
 
 
 def some_prompts(count: int) -> "list[Prompt]":
@@ -182,4 +191,6 @@ BENCHES: dict[str, Callable[[Sequence[str]], int]] = {
     "logprob": run_logprob,
     "train": run_train,
     "reward": run_reward,
+    "growth": run_growth,
+    "study": run_study,
 }

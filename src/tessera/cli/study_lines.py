@@ -14,6 +14,7 @@ from tessera.benchmarks.layout import PAGE
 from tessera.cli.common import link
 from tessera.cli.progress import console
 from tessera.policies.settings import SHIPPED
+from tessera.pool import cores
 from tessera.report.study.page import write_study_report
 from tessera.study.cells import Cell, cells_of
 from tessera.study.config import BASE, StudyConfig, Unit
@@ -69,7 +70,7 @@ def visible_gpus() -> tuple[str, ...]:
 
 def default_workers(study: StudyConfig) -> int:
     """Returns how many stages run at once where nobody says: one a core, or one a GPU."""
-    return max(1, len(visible_gpus())) if needs_gpus(study) else os.cpu_count() or 1
+    return max(1, len(visible_gpus())) if needs_gpus(study) else cores()
 
 
 def dry_run(

@@ -29,7 +29,7 @@ from tessera.config import config
 from tessera.config import digest as config_digest
 from tessera.errors import UserError
 from tessera.policies.base import PolicyModule, weights_digest
-from tessera.protocols import Cache
+from tessera.protocols import Cache, FixedStep
 from tessera.rng import derive_seed
 from tessera.tensors import TextBatch
 from tessera.types import Footprint, PolicySpec
@@ -75,6 +75,7 @@ class LoRAPolicy(PolicyModule):
         names = (TRAINED, REFERENCE) if reference_moves else (TRAINED,)
         self._layers = _inject(base, settings, names, seed)
         self.base = base
+        self._shown: str | None = TRAINED
 
     @property
     def spec(self) -> PolicySpec:
@@ -118,6 +119,26 @@ class LoRAPolicy(PolicyModule):
     def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: Any) -> Float[Tensor, "B D"]:
         """Appends code number `index`; returns the features that predict the next one."""
         return self.base.step(tokens_B, index, cache)
+
+    def step_variant(self) -> str | None:
+        """Returns that of the base, and which adapter is on; None where the base has no such step."""
+        within = self.base.step_variant() if isinstance(self.base, FixedStep) else None
+        return None if within is None else f"{within}/{self._shown}"
+
+    def step_shape(self, index: int, cache: Any) -> tuple[int, ...]:
+        """Returns the base's."""
+        return self._fixed.step_shape(index, cache)
+
+    def fixed_step(
+        self, tokens_B: Int[Tensor, " B"], index: Int[Tensor, ""], cache: Any, shape: tuple[int, ...]
+    ) -> Float[Tensor, "B D"]:
+        """Does what `step` does, for every index of the shape."""
+        return self._fixed.fixed_step(tokens_B, index, cache, shape)
+
+    @property
+    def _fixed(self) -> FixedStep:
+        assert isinstance(self.base, FixedStep)  # as `step_variant` says
+        return self.base
 
     def features(self, text: TextBatch, tokens_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Returns the features that predict each code, all codes before it given."""
@@ -178,6 +199,7 @@ class LoRAPolicy(PolicyModule):
     def showing(self, which: str | None) -> Iterator[None]:
         """Puts another adapter in place of the trained one, or none, until the context ends."""
         try:
+            self._shown = which
             for layer in self._layers:
                 if which is None:
                     layer.enable_adapters(False)
@@ -185,6 +207,7 @@ class LoRAPolicy(PolicyModule):
                     layer.set_adapter(which, inference_mode=True)
             yield
         finally:
+            self._shown = TRAINED
             for layer in self._layers:
                 layer.set_adapter(TRAINED)
                 layer.enable_adapters(True)

@@ -25,7 +25,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from tessera.sampling.cache import StaticCache
+from tessera.sampling.cache import NARROWEST, KeyValues, bucket_end
 from tessera.tensors import TextBatch
 
 
@@ -65,23 +65,35 @@ def blank_slots(text: TextBatch) -> Int[Tensor, " B"]:
 
 
 @dataclass(frozen=True, slots=True)
-class PaddedCache(StaticCache):
+class PaddedCache:
     """Keys and values of rows that begin at different slots."""
 
+    store: KeyValues
     blank_B: Int[Tensor, " B"]  # slots before each row's first token
     # The fewest and the most of them, on the CPU whatever the rest is on: a step looks without waiting.
     bounds: Int[Tensor, "2"]
 
     @staticmethod
-    def around(store: StaticCache) -> "PaddedCache":
+    def around(store: KeyValues) -> "PaddedCache":
         """Returns an empty cache that keeps its keys and values in this one."""
-        blank_B = torch.zeros(store.keys.shape[1], dtype=torch.long, device=store.keys.device)
-        return PaddedCache(store.keys, store.values, blank_B, torch.zeros(2, dtype=torch.long))
+        keys, *_ = store.tensors
+        blank_B = torch.zeros(keys.shape[1], dtype=torch.long, device=keys.device)
+        return PaddedCache(store, blank_B, torch.zeros(2, dtype=torch.long))
 
-    def fan_out(self, source: Any, rows_B: Int[Tensor, " B"], length: int) -> None:
+    @property
+    def length(self) -> int:
+        """How many slots there are."""
+        return self.store.length
+
+    def fan_out(self, source: "PaddedCache", rows_B: Int[Tensor, " B"], length: int) -> None:
         """Copies the first `length` positions of the source's chosen rows, and where these begin."""
-        StaticCache.fan_out(self, source, rows_B, length)
+        self.store.fan_out(source.store, rows_B, length)
         self.begin(source.blank_B[rows_B])
+
+    def seen(self, slot: int) -> tuple[int, int]:
+        """Returns first and stop of what a step of fixed shape sees whose last token is in this slot."""
+        low, _ = self.bounds.tolist()
+        return low - low % NARROWEST, bucket_end(slot, self.length)
 
     def begin(self, blank_B: Int[Tensor, " B"]) -> None:
         """Notes how many slots stay blank before each row."""
@@ -94,16 +106,17 @@ class _Written:
     """What a layer of transformers takes for its cache: slots to write, and those it then attends."""
 
     cache: PaddedCache
+    start: int | Int[Tensor, " N"]
     first: int
-    start: int
     stop: int
 
     def update(self, keys: Tensor, values: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        """Writes; returns keys and values of all slots from the first to the last written, as views."""
-        all_keys, all_values = self.cache.keys[layer], self.cache.values[layer]
-        all_keys[:, :, self.start : self.stop] = keys
-        all_values[:, :, self.start : self.stop] = values
-        return all_keys[:, :, self.first : self.stop], all_values[:, :, self.first : self.stop]
+        """Writes; returns keys and values of the slots to attend."""
+        store = self.cache.store
+        store.write(layer, self.start, keys, values)
+        if isinstance(self.start, int) and self.start == self.first:
+            return keys, values  # nothing is older: exact ones, whatever the cache rounds
+        return store.read(layer, self.first, self.stop)
 
 
 def prefill(
@@ -122,18 +135,43 @@ def extend(
     return _append(trunk, x_BND, slot, cache)
 
 
+def extend_fixed(
+    trunk: Trunk,
+    x_BND: Float[Tensor, "B N D"],
+    slot: Int[Tensor, ""],
+    cache: PaddedCache,
+    seen: tuple[int, int],
+) -> Float[Tensor, "B D"]:
+    """Does what `extend` does, whatever the slot is within those seen; no shape depends on it.
+
+    A mask hides what lies behind the slot.
+    """
+    width = x_BND.shape[1]
+    column_N = torch.arange(width, device=x_BND.device) + slot
+    mask = _shown(column_N, torch.arange(*seen, device=x_BND.device), cache)
+    return _layers(trunk, x_BND, column_N, mask, _Written(cache, column_N, *seen))
+
+
 def _append(trunk: Trunk, x_BND: Tensor, slot: int, cache: PaddedCache) -> Tensor:
     low, high = cache.bounds.tolist()
     stop = slot + x_BND.shape[1]
     column_N = torch.arange(slot, stop, device=x_BND.device)
     mask = None
     if low < high or low < slot < stop - 1:  # without a mask, several tokens are causal among themselves
-        column_S = torch.arange(low, stop, device=x_BND.device)
-        shown_BNS = (column_S <= column_N[:, None]) & (column_S >= cache.blank_B[:, None, None])
-        # A blank slot sees itself: one that saw nothing would be NaN, and NaN times 0 is NaN.
-        mask = (shown_BNS | (column_S == column_N[:, None]))[:, None]
-    written = _Written(cache, low, slot, stop)
-    turns = trunk.rotary_emb(x_BND, (column_N - cache.blank_B[:, None]).clamp(min=0))
+        mask = _shown(column_N, torch.arange(low, stop, device=x_BND.device), cache)
+    return _layers(trunk, x_BND, column_N, mask, _Written(cache, slot, low, stop))
+
+
+def _shown(column_N: Tensor, column_S: Tensor, cache: PaddedCache) -> Tensor:
+    """Returns which of the columns S each token attends."""
+    shown_BNS = (column_S <= column_N[:, None]) & (column_S >= cache.blank_B[:, None, None])
+    # A blank slot sees itself: one that saw nothing would be NaN, and NaN times 0 is NaN.
+    return (shown_BNS | (column_S == column_N[:, None]))[:, None]
+
+
+def _layers(trunk: Trunk, x_BND: Tensor, column_N: Tensor, mask: Tensor | None, written: _Written) -> Tensor:
+    """Returns the state of the last token, which stands in the last of these columns."""
+    turns = trunk.rotary_emb(x_BND, (column_N - written.cache.blank_B[:, None]).clamp(min=0))
     for layer in trunk.layers:
         x_BND = layer(x_BND, attention_mask=mask, position_embeddings=turns, past_key_values=written)
     return trunk.norm(x_BND[:, -1])

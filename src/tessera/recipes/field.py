@@ -24,11 +24,11 @@ from tessera.policies.lora import LoRAConfig
 from tessera.rewards.ensemble import Combination
 from tessera.rewards.load import AnyReward, EnsembleReward, PartConfig
 from tessera.rewards.metric import MetricReward
-from tessera.scorers.blip.imagereward import ImageRewardConfig
+from tessera.scorers.blip.settings import ImageRewardConfig
 from tessera.scorers.clip.settings import HPS
 from tessera.scorers.compbench.settings import CompBench
 from tessera.scorers.detection.settings import DetectionReward
-from tessera.scorers.git.vqa import GitVqaConfig
+from tessera.scorers.git.settings import GitVqaConfig
 from tessera.scorers.placed import Placement
 from tessera.scorers.vlm.settings import ZERO_SHOT, OrmVlm, UnifiedReward
 from tessera.training.config import OptimizerConfig, RunConfig, WatchConfig

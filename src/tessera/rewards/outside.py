@@ -5,13 +5,12 @@ configurations: so the configurations are here at once, and the models when they
 """
 
 from tessera.protocols import Reward, Scorer
-from tessera.scorers.blip.imagereward import ImageRewardConfig
-from tessera.scorers.blip.vqa import BlipVqaConfig
+from tessera.scorers.blip.settings import BlipVqaConfig, ImageRewardConfig
 from tessera.scorers.clip.settings import HPS, Aesthetic, ClipScore, PickScore
 from tessera.scorers.compbench.settings import CompBench
 from tessera.scorers.detection.geneval_settings import GenEvalReward
 from tessera.scorers.detection.settings import DetectionReward
-from tessera.scorers.git.vqa import GitVqaConfig
+from tessera.scorers.git.settings import GitVqaConfig
 from tessera.scorers.vlm.settings import HpsV3, OrmVlm, UnifiedReward, UnifiedRewardPairs, VqaScore
 
 OutsideScorer = (

@@ -9,14 +9,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tessera.objective.chunked import chunked_logp_entropy, chunked_token_logp
-from tessera.objective.kl import entropy
-from tessera.objective.policy import log_distribution, mix_guidance, token_logp
+from tessera.objective.policy import log_distribution, mix_guidance
 from tessera.protocols import Policy
 from tessera.tensors import TextBatch
 from tessera.types import View
 
-# Replayed tokens times codes above which log-probabilities are made in chunks: 2^25 logits are 128 MiB in
-# float32, and the plain form holds several of them. Below, one large product is faster than many small ones.
+# Replayed tokens times codes above which the distributions of a head that trains are made again for backward,
+# chunk by chunk, instead of kept: 2^25 of them are 128 MiB in float32. A frozen head never needs either.
 LOGITS_AT_ONCE = 2**25
 
 
@@ -45,10 +44,14 @@ def replay_logp(
     logits_at_once: int = LOGITS_AT_ONCE,
 ) -> Float[Tensor, "B T"]:
     """Returns the log-probability of given tokens under the view, by teacher forcing; differentiable."""
-    if tokens_BT.numel() * policy.spec.codebook <= logits_at_once:
-        return token_logp(replay_distribution(policy, text_B, tokens_BT, view), tokens_BT)
     features_BTD = _replay_features(policy, text_B, tokens_BT, view)
-    logp_N = chunked_token_logp(features_BTD.flatten(0, 1), policy.head, tokens_BT.flatten(), view)
+    logp_N = chunked_token_logp(
+        features_BTD.flatten(0, 1),
+        policy.head,
+        tokens_BT.flatten(),
+        view,
+        again=tokens_BT.numel() * policy.spec.codebook > logits_at_once,
+    )
     return logp_N.view_as(tokens_BT)
 
 
@@ -65,13 +68,14 @@ def replay_logp_entropy(
 
     Without `entropy_gradient` the entropy is only to be looked at: its graph over V codes would be dear.
     """
-    if tokens_BT.numel() * policy.spec.codebook <= logits_at_once:
-        logp_BTV = replay_distribution(policy, text_B, tokens_BT, view)
-        entropy_BT = entropy(logp_BTV if entropy_gradient else logp_BTV.detach())
-        return token_logp(logp_BTV, tokens_BT), entropy_BT
     features_BTD = _replay_features(policy, text_B, tokens_BT, view)
     logp_N, entropy_N = chunked_logp_entropy(
-        features_BTD.flatten(0, 1), policy.head, tokens_BT.flatten(), view, entropy_gradient=entropy_gradient
+        features_BTD.flatten(0, 1),
+        policy.head,
+        tokens_BT.flatten(),
+        view,
+        entropy_gradient=entropy_gradient,
+        again=tokens_BT.numel() * policy.spec.codebook > logits_at_once,
     )
     return logp_N.view_as(tokens_BT), entropy_N.view_as(tokens_BT)
 

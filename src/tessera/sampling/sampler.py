@@ -7,7 +7,7 @@ import torch
 
 from tessera.protocols import Policy
 from tessera.rng import rollout_seed, uniforms
-from tessera.sampling.decode import decode_rows
+from tessera.sampling.captured import release, sample_rows
 from tessera.tensors import Rollouts
 from tessera.types import Progress, View, silent
 
@@ -49,7 +49,9 @@ def sample_batches(
         rows_B = torch.tensor([place[request.prompt] for request in part], device=device)
         seeds = tuple(rollout_seed(seed, request.prompt, request.sample) for request in part)
         uniform_BT = torch.from_numpy(uniforms(seeds, policy.spec.tokens)).to(device)
-        tokens_BT, logp_BT = decode_rows(policy, text_P, rows_B, uniform_BT, view)
+        tokens_BT, logp_BT = sample_rows(policy, text_P, rows_B, uniform_BT, view)
+        if start + batch_size >= len(wanted):
+            release(policy, device)
         yield Rollouts(
             prompts=tuple(request.prompt for request in part),
             samples=tuple(request.sample for request in part),

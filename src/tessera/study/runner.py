@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from tessera.config import to_plain
-from tessera.storage import write_json
+from tessera.storage import append_jsonl, drop_torn_line, write_json
 from tessera.study.expected import START, chains, remaining
 from tessera.study.stages import STAGES, Plan, read_complete
 from tessera.types import Progress
+
+TIMELINE = "timeline.jsonl"  # in the study's folder: when each stage was started and when it had ended
 
 POLL = 0.1  # seconds between two looks at the processes
 GRACE = 5.0  # seconds that a process has to leave
@@ -121,6 +123,7 @@ def run_stages(
 ) -> Outcome:
     """Makes the named stages, which are in the order of their inputs; `commands` are for their records."""
     (out / STAGES).mkdir(exist_ok=True)
+    drop_torn_line(out / TIMELINE)
     found = {name: read_complete(out, name) for name in names}
     seconds = {name: START + cost["seconds"] for name, cost in found.items() if cost}
     urgency, before = chains(plan, names), len(seconds)
@@ -151,6 +154,9 @@ def run_stages(
                 if (code := job.code()) is None:
                     continue
                 del running[name]
+                now = time.time()
+                times = {"began": round(now - time.monotonic() + begun[name], 2), "ended": round(now, 2)}
+                append_jsonl(out / TIMELINE, [{"stage": name, **times, "slots": executor.slots}])
                 if read_complete(out, name) is not None:
                     seconds[name] = time.monotonic() - begun[name]
                     left = remaining(plan, [n for n in names if n not in errors], seconds, executor.slots)

@@ -46,7 +46,7 @@ from tessera.training.config import OptimizerConfig, RunConfig
 STAGES = "stages"
 COMPLETE = "COMPLETE"
 # No number of a stage comes from these.
-APART = ("cli", "report", "health", "recipes", "pretraining", "study")
+APART = ("bench", "cli", "export", "health", "pretraining", "recipes", "report", "study")
 TAKEN = ("study/worker.py",)  # from a room that is otherwise apart
 
 

@@ -4,12 +4,12 @@ study.json     the study, its digest, versions, machine, times, what it really c
 sweep.json     where rates were swept: what each was worth on validation prompts
 pilots.json    where arms are matched by FLOPs or seconds: what short runs of each used up
 cells.json results.json results.csv   (results.py)
+timeline.jsonl when each stage ran (runner.py)
 stages/        (stages.py)
 """
 
 import fcntl
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +23,7 @@ from typing import Any
 from tessera import __version__
 from tessera.config import digest, to_plain
 from tessera.errors import OutputError, UserError, unknown
+from tessera.pool import cores
 from tessera.storage import write_json
 from tessera.study.cells import Cell, cells_of
 from tessera.study.config import StudyConfig, SweepRates
@@ -174,7 +175,7 @@ def _begin(out: Path, study: StudyConfig, code: str, command: str, workers: int)
             "system": platform.platform(),
             "processor": platform.machine(),
             "python": platform.python_version(),
-            "cpus": os.cpu_count(),
+            "cpus": cores(),
         },
         "workers": workers,
         "started": before.get("started", _now()),

@@ -7,7 +7,6 @@ import fcntl
 import json
 import shutil
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -34,6 +33,7 @@ from tessera.rewards.named import overlap
 from tessera.storage import CONFIG, open_in_place, read_jsonl, second_name, write_atomic, write_json
 from tessera.study.config import EvaluationConfig
 from tessera.study.expected import on_gpu
+from tessera.study.meter import Meter
 from tessera.study.stages import COMPLETE, STAGES, Stage, code_version, stage_folder
 from tessera.study.work import (
     CANDIDATES,
@@ -54,6 +54,7 @@ from tessera.training.run import open_run
 from tessera.types import EvalRecord
 
 KL = "kl.json"
+PHASES = "phases.json"  # seconds of drawing, decoding and judging; a run that trains has them step by step
 STORE = "rollouts/round_000"
 
 
@@ -68,7 +69,7 @@ def make(out: Path, stage: Stage, command: str) -> None:
     inputs = {role: stage_folder(out, name) for role, name in stage.inputs.items()}
     # The shipped policy stays on the core that its times and its numbers were made on.
     device = device_of(None) if on_gpu(stage) else CPU
-    start, cpu = time.perf_counter(), time.process_time()
+    meter = Meter.begin()
     match stage.work:
         case RolloutsWork():
             images = _rollouts(stage.work, folder, device)
@@ -82,14 +83,14 @@ def make(out: Path, stage: Stage, command: str) -> None:
             images = _candidates(stage.work, folder, inputs, device)
         case BestOfWork():
             images = _best_of(stage.work, folder, inputs[CANDIDATES], command)
-    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    cost = {"images": images, "seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2)}
-    write_json(folder / COMPLETE, cost)
+    write_json(folder / COMPLETE, meter.cost(images))
 
 
 def _rollouts(work: RolloutsWork, folder: Path, device: torch.device) -> int:
     run = open_run(work.run, folder, __version__, resume=True, team=Alone(device))
-    return run.algorithm.collect(run.context, 0).images
+    images = run.algorithm.collect(run.context, 0).images
+    write_json(folder / PHASES, run.stopwatch.lap())
+    return images
 
 
 def _train(

@@ -16,6 +16,8 @@ from tessera.rewards.metric import MetricReward
 from tessera.training.distributed import Strategy
 from tessera.types import View
 
+SHARING = ("strategy", "judge_while_drawing")  # settings that leave every number as it is
+
 AlgorithmConfig = Annotated[GRPOConfig | DPOConfig, Field(discriminator="kind")]
 
 
@@ -81,6 +83,9 @@ class RunConfig:
     memory_gb: float | None = None  # that the policy and its training may take; unset: what is free
     strategy: Strategy = "ddp"  # of several processes; ddp: all weights on each, fsdp: a piece on each
     batch_size: int = 64  # pictures at once without gradients; changes speed and memory, never a picture
+    # Decodes and judges each `batch_size` pictures while the next are drawn; unset: on a CPU with idle cores.
+    # Changes no number. A reward that may be asked from one thread only needs false.
+    judge_while_drawing: bool | None = None
     checkpoint_every: int = 10
     watch: WatchConfig = WatchConfig()
     seed: int = 0
@@ -117,5 +122,5 @@ class RunConfig:
         return self.steps // (self.iterated.rounds if self.iterated else 1)
 
     def identity(self) -> dict[str, Any]:
-        """Returns the settings as plain data, without how processes share the work: the numbers are equal."""
-        return {name: value for name, value in to_plain(self).items() if name != "strategy"}
+        """Returns the settings as plain data, without who does which part of the work: numbers are equal."""
+        return {name: value for name, value in to_plain(self).items() if name not in SHARING}

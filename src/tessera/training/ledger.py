@@ -3,7 +3,8 @@
     images           pictures sampled for training, replaced groups included; not those that are only watched
     reward_calls     pictures shown to the reward
     tokens_sampled   image tokens drawn
-    tokens_scored    image tokens replayed without gradient, by the reference or under another view
+    tokens_scored    image tokens replayed without gradient, by the reference or under another view; once,
+                     where several updates need the same
     tokens_trained   image tokens replayed with gradient
     seconds          wall clock spent on training: measurements and the film strip are left out
     cpu_seconds      of all processes, everything included

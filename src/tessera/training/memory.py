@@ -9,17 +9,18 @@ a number in a matrix product (2 under bfloat16 autocast, else w); residual strea
     reference    parameters w for a copy; 0 where it is the same weights with the adapter switched off
     gradients    what trains; twice where several processes average it, for the buckets in which it travels
     moments      twice what trains (AdamW)
-    one layer    S D (4 * 4 + 7 c) + S M m c + H S^2 (4 + c)
+    one layer    S D (4 * 4 + 7 c) + S M m c + H S^2 c
                  what autograd keeps: input and normed input of both norms; of width D the inputs of four
                  linear layers, where the first gives q, k, v and a scaled q or the mixed values; m tensors of
-                 the MLP (input and output of squared ReLU 2; of a gated one 4); softmax and its cast copy,
+                 the MLP (input and output of squared ReLU 2; of a gated one 4); softmax,
                  where attention keeps them
     activations  R (L + 2) layers, two more for the gradients and temporaries of the one that backward is in;
                  recomputed: R (L S D 4 + 3 layers), the inputs of all and one made again. An adapter takes
                  one more: its product stands beside the layer's own before they are added
-    logits       r T V (12 + c): logits, log-softmax and two of its size for entropy or backward. Above
-                 `LOGITS_AT_ONCE` of them they come in chunks: CHUNK V (12 + c)
-    sampling     a cache of 2 R' L S K w for R' sequences drawn at once, and their V (8 + 16) of one step
+    logits       CHUNK V (8 + c): logits, log-softmax and probabilities of a chunk; where the head may train
+                 4 V more for each token before the last chunk, unless there are more than LOGITS_AT_ONCE
+    sampling     a cache of 2 R' L S K w for R' sequences drawn at once, and their V (8 + 16) of one step; an
+                 int8 cache of 2 R' L S (K + scales w), and 2 R' S K w of one layer that a step makes of it
 
 Sampling and updating take turns, so the larger counts; gradients and moments stay in between. The same
 bookkeeping as in Korthikanti and others (arXiv:2205.05198, section 4), who have dropout and 16 bits
@@ -93,22 +94,23 @@ def estimate(spec: PolicySpec, sizes: Footprint, load: Load) -> Estimate:
     w, c = sizes.weight_bytes, 2 if load.autocast else sizes.weight_bytes
     positions = spec.prefix + spec.tokens - 1
     stream = positions * sizes.width
-    scores = sizes.heads * positions**2 * (4 + c) if sizes.keeps_scores else 0
+    scores = sizes.heads * positions**2 * c if sizes.keeps_scores else 0
     layer = stream * (4 * 4 + 7 * c) + positions * sizes.mlp_width * sizes.mlp_tensors * c + scores
-    kept = sizes.layers * stream * 4 + layer if load.recompute else sizes.layers * layer
+    found = sizes.layers * stream * 4 + layer if load.recompute else sizes.layers * layer
     passing = (3 if load.adapter else 2) * layer
     rollouts = load.rows * load.rollouts
     codes = rollouts * spec.tokens
-    at_once = codes if codes * spec.codebook <= LOGITS_AT_ONCE else CHUNK
-    cached = 2 * sizes.layers * positions * sizes.cache_width * w
+    at_once = min(codes, CHUNK)
+    kept = codes - at_once if not load.adapter and codes * spec.codebook <= LOGITS_AT_ONCE else 0
+    cached = positions * (sizes.layers * sizes.slot_bytes + sizes.read_bytes)
     own = sizes.parameters * w
     return Estimate(
         weights=own + (sizes.parameters * c if load.autocast else 0),
         reference=0 if load.adapter else own,
         gradients=load.trained * (2 if load.processes > 1 else 1),
         moments=2 * load.trained,
-        activations=rollouts * (2 if load.guided else 1) * (kept + passing),
-        logits=at_once * spec.codebook * (12 + c),
+        activations=rollouts * (2 if load.guided else 1) * (found + passing),
+        logits=spec.codebook * (at_once * (8 + c) + 4 * kept),
         sampling=load.drawn * ((2 if load.drawn_guided else 1) * cached + spec.codebook * (8 + 16)),
     )
 

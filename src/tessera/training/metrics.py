@@ -27,7 +27,8 @@ ALWAYS = (
     "clip_fraction",  # share of tokens whose gradient was cut
     "zero_variance_groups",  # groups whose rewards are all equal: they teach nothing
     "missing",  # rollouts without a reward
-    "sample_replay_gap",  # mean |log-prob as drawn - as replayed|, on the first step of a round
+    # Mean |log-prob as drawn - as replayed|, on the first step of a round; none if another view is trained.
+    "sample_replay_gap",
     "loss",
     "grad_norm",  # before clipping
     "lr",

@@ -122,7 +122,13 @@ def round_of(settings: RunConfig) -> Round:
     match settings.algorithm:
         case GRPOConfig() as grpo:
             drawn = grpo.prompts_per_step * grpo.group
-            return Round(pictures=drawn / grpo.updates, pictures_at_once=drawn, group=grpo.group, rows=drawn)
+            return Round(
+                pictures=drawn / grpo.updates,
+                pictures_at_once=drawn,
+                group=grpo.group,
+                rows=drawn,
+                referred=0.0 if penalises(grpo) else drawn / grpo.updates,
+            )
         case DPOConfig() as dpo:
             drawn = dpo.prompts * dpo.group
             return Round(
@@ -130,7 +136,13 @@ def round_of(settings: RunConfig) -> Round:
                 pictures_at_once=drawn,
                 group=dpo.group,
                 rows=dpo.pairs_per_step,
+                referred=min(float(dpo.pairs_per_step), drawn / settings.round_steps / 2),
             )
+
+
+def penalises(grpo: GRPOConfig) -> bool:
+    """Returns whether KL is taken off the reward, for which the reference is asked while collecting."""
+    return grpo.kl_in == "reward" and grpo.kl_weight > 0
 
 
 def work_of(settings: RunConfig, sizes: Sizes, gpus: int) -> Work:
@@ -144,7 +156,9 @@ def work_of(settings: RunConfig, sizes: Sizes, gpus: int) -> Work:
         )
     view = settings.view or sizes.spec.default_view
     trained = trained_view(view, algorithm.logp_view)
-    in_reward = isinstance(algorithm, GRPOConfig) and algorithm.kl_in == "reward" and algorithm.kl_weight > 0
+    replays = isinstance(algorithm, GRPOConfig) and (
+        penalises(algorithm) or (trained != view and algorithm.token_weights != "uniform")
+    )
     rows = round_of(settings).rows // gpus
     return Work(
         rows=1,
@@ -159,7 +173,7 @@ def work_of(settings: RunConfig, sizes: Sizes, gpus: int) -> Work:
         processes=gpus,
         drawn_guided=view.guided,
         base=settings.watch.kl,
-        replays=isinstance(algorithm, GRPOConfig) and (trained != view or in_reward),
+        replays=replays,
     )
 
 
@@ -168,7 +182,16 @@ def _batched(settings: RunConfig, work: Work, rows: int, drawn: int) -> Work:
     group = settings.algorithm.group
     # GRPO judges all pictures of a collection in one call, DPO each part as it was drawn.
     part = work.rows_in_all if isinstance(settings.algorithm, GRPOConfig) else max(group, settings.batch_size)
-    return replace(work, rows=rows, drawn=drawn, prompts=max(1, -(-drawn // group)), pictures=part)
+    # Rows of GRPO lie in groups; each pair of DPO may be of another prompt.
+    prompts = -(-rows // group) if isinstance(settings.algorithm, GRPOConfig) else rows
+    return replace(
+        work,
+        rows=rows,
+        texts=prompts + (1 if work.guided else 0),
+        drawn=drawn,
+        prompts=max(1, -(-drawn // group)),
+        pictures=part,
+    )
 
 
 def _on_gpu(sizes: Sizes) -> Sizes:

@@ -5,6 +5,8 @@ and MLPs of width M; R sequences run at once (rollouts, twice under guidance), r
 w is the size of a weight, c that of a number in a matrix product (2 under bfloat16 autocast, else w); n, a,
 x, p are the traits of the family, m the tensors of the MLP that backward finds (`plan_sizes`, `Footprint`).
 
+    columns    S a sequence; where sequences share U texts of P positions, (T - 1) + U P / R, and for S^2 then
+               (T - 1) S + U P^2 / R
     layer      S D (2 (4 + n) + (a + x + 2) c) + S M m c + H S^2 c      what autograd keeps: input and normed
                input of both norms; q, k, v, and the inputs of the linear layers; the MLP; softmax, where
                attention keeps it. Under autocast of float32 weights each linear layer casts its input itself
@@ -13,8 +15,10 @@ x, p are the traits of the family, m the tensors of the MLP that backward finds 
     kept       L layers; recomputed: L S D w, the inputs alone
     passing    p S M c + S D w, what backward makes on its way through a layer; an adapter 4 S (D + M) more;
                recomputed: one whole layer more
-    logits     12 r T V, log-softmax and what is made of it; above LOGITS_AT_ONCE of them CHUNK V (12 + c)
-    cache      2 R L S K w for keys and values of width K, and what filling it with the prefix takes
+    logits     CHUNK V (8 + c): logits, log-softmax and probabilities; where the head trains 4 V more for each
+               token before the last chunk, kept for backward, unless there are more than LOGITS_AT_ONCE
+    cache      2 R L S K w for keys and values of width K, and what filling it with the prefix takes; of int8
+               2 R L S (K + scales w), and a step makes 2 R S K w of one layer's, to attend that
     update     kept + the larger of passing and logits: logits are gone when backward reaches the layers
 
 The bookkeeping of Korthikanti and others (arXiv:2205.05198, section 4), counted anew for these layers with
@@ -61,6 +65,7 @@ class Work:
 
     rows: int  # of a micro-batch
     rows_in_all: int  # of a step, on this process
+    texts: int = 0  # distinct ones of a micro-batch, the null prompt among them; 0: one for each sequence
     rollouts: int = 1  # of a row: a pair has two
     guided: bool = False  # the trained log-probabilities
     autocast: bool = False  # to bfloat16
@@ -88,49 +93,60 @@ class Work:
         return self.strategy == "fsdp" and self.processes > 1
 
 
+def columns(sizes: Sizes, work: Work) -> tuple[float, float]:
+    """Returns a sequence's columns in a training pass, and its pairs of a query and a key, on average."""
+    whole = sizes.positions
+    if not sizes.footprint.shares_texts:
+        return float(whole), float(whole**2)
+    codes, prefix = sizes.spec.tokens - 1, sizes.spec.prefix
+    share = (work.texts or work.sequences) / work.sequences
+    return codes + share * prefix, codes * whole + share * prefix**2
+
+
 def layer_bytes(sizes: Sizes, work: Work) -> int:
     """Returns what backward finds of one layer, for one sequence."""
     it, traits = sizes.footprint, sizes.traits
-    w, s = it.weight_bytes, sizes.positions
+    w, (s, attended) = it.weight_bytes, columns(sizes, work)
     c = 2 if work.autocast else w
     inputs = sum(each.inputs for each in sizes.in_layer)  # of all linear layers, as if none shared its own
     shared = 3 * it.width + it.mlp_width  # as they do
-    scores = it.heads * s**2 * c if it.keeps_scores else 0
+    scores = it.heads * attended * c if it.keeps_scores else 0
     if work.adapter is None:
         wide = 2 * (4 + traits.norm_weight) + (traits.attention + traits.mixed + 2) * c
         casts = (inputs - shared) * c if w > c else 0
-        return s * (it.width * wide + it.mlp_width * it.mlp_tensors * c + casts) + scores
+        return round(s * (it.width * wide + it.mlp_width * it.mlp_tensors * c + casts) + scores)
     kept = it.width * (2 * 4 + traits.attention * c)
     a = c if work.autocast else max(w, ADAPTER_BYTES)
     if not work.autocast and w == ADAPTER_BYTES:  # nothing is cast, so nothing is copied
         kept += it.width * (traits.mixed + 2) * c + it.mlp_width * it.mlp_tensors * c
     else:
         kept += it.mlp_width * (it.mlp_tensors - 1) * c + inputs * a
-    return s * (kept + work.adapter.rank * len(sizes.in_layer) * a) + scores
+    return round(s * (kept + work.adapter.rank * len(sizes.in_layer) * a) + scores)
 
 
 def passing_bytes(sizes: Sizes, work: Work) -> int:
     """Returns what backward makes on its way through a layer, for one sequence."""
-    it, s = sizes.footprint, sizes.positions
+    it, (s, _) = sizes.footprint, columns(sizes, work)
     c = 2 if work.autocast else it.weight_bytes
     made = s * (it.mlp_width * sizes.traits.passing * c + it.width * it.weight_bytes)
     if work.adapter is not None:
         made += 4 * s * (it.width + (it.mlp_width if work.autocast else 0))
-    return made
+    return round(made)
 
 
 def logits_bytes(sizes: Sizes, work: Work, codes: int) -> int:
     """Returns what log-probabilities of so many codes take at their peak."""
     c = 2 if work.autocast else sizes.footprint.weight_bytes
-    if codes * sizes.spec.codebook <= LOGITS_AT_ONCE:
-        return codes * sizes.spec.codebook * 12
-    return CHUNK * sizes.spec.codebook * (12 + c)
+    at_once = min(codes, CHUNK)
+    # An adapter leaves the head alone. Where a policy trains without its head, this is more than it takes.
+    kept = work.adapter is None and codes * sizes.spec.codebook <= LOGITS_AT_ONCE
+    return sizes.spec.codebook * (at_once * (8 + c) + (4 * (codes - at_once) if kept else 0))
 
 
 def cache_bytes(sizes: Sizes, sequences: int, positions: int) -> int:
     """Returns what keys and values of so many sequences take."""
     it = sizes.footprint
-    return 2 * sequences * it.layers * positions * it.cache_width * it.weight_bytes
+    return sequences * it.layers * positions * it.slot_bytes
 
 
 def _held(sizes: Sizes, work: Work, rewards: RewardLoad) -> dict[str, int]:
@@ -168,7 +184,7 @@ def phases(sizes: Sizes, work: Work, rewards: RewardLoad) -> Phases:
     c = 2 if work.autocast else w
     copies = it.layers * sizes.layer * c if w > c and not (work.recompute and work.adapter) else 0
     layer, sequences = layer_bytes(sizes, work), work.sequences
-    stream = sizes.positions * it.width
+    stream = round(columns(sizes, work)[0] * it.width)
     kept = sequences * (it.layers * (stream * w if work.recompute else layer) + stream * (w + 4))
     passing = sequences * (passing_bytes(sizes, work) + (layer if work.recompute else 0))
     codes = work.rows * work.rollouts * spec.tokens
@@ -218,7 +234,8 @@ def _sampling(sizes: Sizes, work: Work) -> dict[str, int]:
     # The distribution, its exponential in 8 bytes and the sum of that.
     distribution = work.drawn * spec.codebook * (4 + 8 + 8)
     scores = 3 * it.heads * sizes.positions * 4 if it.keeps_scores else 0
-    step = sequences * ((6 * it.width + 3 * it.mlp_width) * it.weight_bytes + scores)
+    read = sizes.positions * it.read_bytes
+    step = sequences * ((6 * it.width + 3 * it.mlp_width) * it.weight_bytes + scores + read)
     cache = cache_bytes(sizes, sequences, sizes.positions)
     return {
         "key-value cache": cache + max(0, filling - distribution - step),

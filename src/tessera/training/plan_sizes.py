@@ -174,7 +174,7 @@ def _family(policy: PolicyModule) -> tuple[LayerTraits, Decode, int | None]:
     """Returns what its layers keep, what makes pictures of codes, and how many pictures at once."""
     if isinstance(policy, MosaicPolicy):
         attention = 3 if policy.footprint.keeps_scores else 4
-        traits = LayerTraits(norm_weight=4, attention=attention, mixed=1, passing=3)
+        traits = LayerTraits(norm_weight=4, attention=attention, mixed=1, passing=2)
         return traits, policy.tokenizer.decode, None
     from tessera.policies.emu3 import pixels as emu3_pixels  # noqa: PLC0415 - imports transformers
     from tessera.policies.emu3.policy import Emu3Policy  # noqa: PLC0415 - likewise

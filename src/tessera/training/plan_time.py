@@ -43,6 +43,7 @@ class Round:
     pictures_at_once: int  # that one collection draws
     group: int
     rows: int  # learnt from
+    referred: float  # of these, how many the reference is asked for, once for each in a round
 
 
 def seconds(sizes: Sizes, work: Work, rewards: RewardLoad, gpu: Gpu, round_: Round) -> dict[str, float]:
@@ -53,7 +54,8 @@ def seconds(sizes: Sizes, work: Work, rewards: RewardLoad, gpu: Gpu, round_: Rou
     speed = gpu.bfloat16 if work.autocast or w == 2 else gpu.float32
     attention = 2 * sizes.positions * it.width * it.layers  # a position, causal
     token = 2 * sizes.active + attention  # forward
-    trained = round_.rows * share * work.rollouts * (2 if work.guided else 1) * sizes.positions
+    row = share * work.rollouts * (2 if work.guided else 1) * sizes.positions
+    trained = round_.rows * row
     backward = (2 if work.adapter else 4) * sizes.active + 2 * attention + (token if work.recompute else 0)
     judged = sum(
         2
@@ -70,7 +72,7 @@ def seconds(sizes: Sizes, work: Work, rewards: RewardLoad, gpu: Gpu, round_: Rou
     }
     if work.replays:
         found["replay"] = pictures * spec.tokens * token / (TRAINING * speed)
-    found["reference"] = trained * token / (TRAINING * speed)
+    found["reference"] = round_.referred * row * token / (TRAINING * speed)
     found["update"] = trained * (token + backward) / (TRAINING * speed)
     found["step"] = 7 * _trained_bytes(sizes, work) / (work.processes if work.sharded else 1) / gpu.bandwidth
     if work.processes > 1:
@@ -83,7 +85,8 @@ def _sampling(sizes: Sizes, work: Work, gpu: Gpu, round_: Round) -> float:
     it, spec = sizes.footprint, sizes.spec
     w, branches = it.weight_bytes, 2 if work.drawn_guided else 1
     sequences = work.drawn * branches
-    position = 2 * it.layers * it.cache_width * w  # keys and values of one
+    # Keys and values of one; what is made of an int8 cache is written, and read again.
+    position = it.layers * (it.slot_bytes + 2 * it.read_bytes)
     speed = (gpu.bfloat16 if w == 2 else gpu.float32) * TRAINING
     # Cached positions grow by one a step: their mean is what all steps read on average.
     cached = position * (spec.prefix + spec.tokens / 2)

@@ -26,6 +26,7 @@ from tessera.rewards.load import load_reward, load_scorer
 from tessera.rewards.named import overlap
 from tessera.rng import derive_seed
 from tessera.storage import open_in_place
+from tessera.training.beside import Thread, pays
 from tessera.training.checkpoint import (
     RunState,
     load_adapter,
@@ -90,11 +91,13 @@ def open_run(
     plan = plan_rows(
         settings, policy, folder, team, drawn=view, trained=algorithm.trained_view, resume=resume
     )
+    beside = _beside(settings, policy.device, team)
     notes = {
         "command": command,
         "drawn_view": to_plain(view),
         "trained_view": to_plain(algorithm.trained_view),
         "strategy": settings.strategy,
+        "judge_while_drawing": beside is not None,
         "overlap": " ".join(filter(None, overlaps)),
         "processes": team.count,
         **plan.notes,
@@ -124,7 +127,7 @@ def open_run(
     if checkpoint is not None:
         load_optimizer(checkpoint, optimizer, policy.trainable(), team)
         load_reference(checkpoint, reference)
-    stopwatch, ledger = Stopwatch(), Ledger()
+    stopwatch, ledger, autocast = Stopwatch(), Ledger(), _autocast(settings, policy.device)
 
     def prompts(first: int, count: int) -> list[Prompt]:
         return take(source, settings.seed, first, count)
@@ -150,6 +153,8 @@ def open_run(
             folder=folder,
             phase=stopwatch.phase,
             on_progress=on_progress,
+            beside=beside,
+            autocast=autocast,
         ),
         optimizer=optimizer,
         watch=Watch(
@@ -165,7 +170,7 @@ def open_run(
         ),
         stopwatch=stopwatch,
         ledger=ledger,
-        autocast=_autocast(settings, policy.device),
+        autocast=autocast,
         micro_batch=plan.rows,
         state=state,
     )
@@ -203,6 +208,11 @@ def _check_shares(algorithm: Algorithm, team: Team) -> None:
             raise UserError(
                 f"{name}={amount} cannot be divided among {team.count} processes; make it a multiple of that"
             )
+
+
+def _beside(settings: RunConfig, device: torch.device, team: Team) -> Thread | None:
+    wanted = settings.judge_while_drawing
+    return Thread(device) if (pays(device, team.count) if wanted is None else wanted) else None
 
 
 def _autocast(settings: RunConfig, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:

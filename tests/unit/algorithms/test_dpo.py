@@ -127,13 +127,17 @@ def test_where_the_policy_is_its_reference_the_loss_is_log_2_and_the_gap_is_clos
 
 
 @pytest.mark.parametrize("logp_view", ["guided", "conditional"])
+@pytest.mark.parametrize("visits", ["one", "several"])
 def test_the_loss_is_that_of_the_formula_on_replayed_log_probabilities(
-    here: Context, pairs: Pairs, logp_view: Any
+    here: Context, logp_view: Any, visits: str
 ) -> None:
+    steps = {"one": 1, "several": 6}[visits]  # of four pairs, of six
+    algorithm = DPO(DPOConfig(**SETTINGS, logp_view=logp_view, beta=0.3, sft_weight=0.5), GUIDED, steps)
+    pairs = algorithm.collect(here, 0)
+    assert (pairs.rollouts.ref_logp_B is None) is (visits == "one")
     with torch.no_grad():
         for _, parameter in here.policy.trainable():
             parameter.mul_(1.01)
-    algorithm = dpo(logp_view=logp_view, beta=0.3, sft_weight=0.5)
     batch, view = algorithm.batch(here, pairs, 1), GUIDED if logp_view == "guided" else View()
     total = 0.0
     for row in range(4):
@@ -147,7 +151,7 @@ def test_the_loss_is_that_of_the_formula_on_replayed_log_probabilities(
         total += math.log1p(math.exp(-margin)) - 0.5 * new_w / 64
     term = algorithm.loss(here.policy, here.reference, batch)
     assert term.sum.item() == pytest.approx(total, rel=1e-4)
-    assert ("sample_replay_gap" in term.metrics) is (logp_view == "guided")
+    assert ("sample_replay_gap" in term.metrics) is (logp_view == "guided" and visits == "one")
 
 
 def test_too_few_pairs_and_too_many_missing_rewards_are_errors(tmp_path: Path) -> None:
@@ -182,3 +186,18 @@ def test_other_pairings_are_read(here: Context, pairing: Any) -> None:
 def test_contradictions_are_refused_when_the_configuration_is_read(changes: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         DPOConfig(**changes)
+
+
+def test_a_reference_that_would_be_asked_again_is_asked_once_about_each_rollout(here: Context) -> None:
+    spent: Counter[str] = Counter()
+    here = replace(here, spend=lambda what, amount: spent.update({what: amount}))
+    pairs = dpo(pairing="all").collect(here, 0)  # 36 pairs of 24 rollouts, 24 pairs visited
+    assert spent["tokens_scored"] == 24 * 64 * 2
+    made, alone = pairs.rollouts, every(pairs)
+    expected_B = replay_logp(here.reference, alone.text, alone.chosen_NT, GUIDED).detach().sum(dim=1)
+    assert made.ref_logp_B is not None
+    torch.testing.assert_close(made.ref_logp_B[made.chosen_N], expected_B, atol=1e-3, rtol=0)
+    again = dpo(pairing="all").collect(here, 0, resumed=True)
+    assert again.rollouts.ref_logp_B is not None
+    assert torch.equal(again.rollouts.ref_logp_B, made.ref_logp_B)
+    assert spent["tokens_scored"] == 24 * 64 * 2  # as if it had never stopped

@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from tessera.bench.limits import Limits, StepCost, measure_limits, published, step_cost
+from tessera.bench.limits import (
+    Limits,
+    StepCost,
+    machine,
+    measure_limits,
+    measure_products,
+    published,
+    step_cost,
+)
 from tessera.tensors import TextBatch
 from tests.contracts.janus import tiny_janus
 from tests.contracts.policies import tiny_mosaic
@@ -33,6 +41,18 @@ def test_blank_slots_of_a_window_are_not_counted() -> None:
     letters = len("a star" * 3) - 1
     one = 2 * policy.footprint.layers * policy.footprint.cache_width * 4
     assert long.bytes - short.bytes == pytest.approx(letters * one)
+
+
+def test_a_cache_in_8_bits_is_read_in_8_bits_and_its_scales() -> None:
+    """Two heads of 16: 32 bytes and two scales of 4, for keys and values each; full 128 and 128."""
+    read: dict[str, float] = {}
+    for form in ("full", "int8"):
+        policy = tiny_janus(cache=form)
+        read[form] = step_cost(policy, policy.tokenize(["a star"]), guided=False).bytes
+    layers, context = policy.footprint.layers, len("a star") + 1 + policy.spec.tokens / 2
+    template = (read["full"] - read["int8"]) / (layers * (256 - 80)) - context - 1
+    assert template == pytest.approx(round(template))  # the slots that surround a prompt
+    assert template > 0
 
 
 def test_no_hook_is_left_behind() -> None:
@@ -70,3 +90,16 @@ def test_a_gpu_is_known_by_its_name(name: str, terabytes: float) -> None:
 
 def test_an_unknown_gpu_has_no_published_peak() -> None:
     assert published("NVIDIA GeForce GTX 970") is None
+
+
+def test_products_are_measured_in_the_dtype_that_is_asked_for() -> None:
+    assert 1e8 < measure_products(torch.device("cpu"), torch.bfloat16) < 1e14
+
+
+def test_a_machine_is_told_by_its_processor_and_what_runs_on_it() -> None:
+    told = machine(torch.device("cpu"))
+    assert told["processor"]
+    assert told["cores"] >= 1
+    assert told["gpu"] is None
+    assert told["versions"]["torch"] == torch.__version__
+    assert set(told["versions"]) == {"python", "torch", "transformers", "numpy"}

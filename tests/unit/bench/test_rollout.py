@@ -24,6 +24,7 @@ POLICIES: dict[str, Callable[[], PolicyModule]] = {
     "janus": tiny_janus,
     "llamagen": lambda: tiny_policy("llamagen-tiny"),
     "emu3": tiny_emu3,
+    "emu3-int8": lambda: tiny_emu3(cache="int8"),
 }
 
 
@@ -113,6 +114,15 @@ def test_ratios_and_rates_are_of_the_same_rounds() -> None:
     assert seconds == pytest.approx(3 / speed["ours"] / policy.spec.tokens)
     assert result["share_of_bandwidth"] == pytest.approx(result["bytes_per_step"] / 1e10 / seconds)
     assert result["near_ties"] == {"growing cache": 0, "generate": 0}
+
+
+@pytest.mark.filterwarnings("ignore")  # transformers warns of its own settings
+def test_a_cache_in_8_bits_may_part_from_a_full_one_as_half_precision_may() -> None:
+    """Janus's growing loop and `generate` have transformers' own cache, which rounds nothing."""
+    policy = tiny_janus(cache="int8")
+    result = bench_rollout(policy, PROMPTS, policy.spec.default_view, LIMITS, batch=2, group=1, repeats=1)
+    full = bench_rollout(tiny_janus(), PROMPTS, policy.spec.default_view, LIMITS, batch=2, group=1, repeats=1)
+    assert result["bytes_per_step"] < full["bytes_per_step"]
 
 
 def test_where_there_is_no_generate_there_is_no_ratio() -> None:

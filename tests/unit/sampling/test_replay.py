@@ -1,12 +1,14 @@
-"""Replaying in chunks: the same values and gradients as all logits at once, and nobody has to ask for it."""
+"""Replaying: the values and gradients of all logits at once, whatever is kept of them."""
 
 import pytest
 import torch
 from torch import Tensor
 
+from tessera.objective.kl import entropy
+from tessera.objective.policy import token_logp
 from tessera.policies.mosaic.policy import MosaicPolicy
 from tessera.sampling import replay
-from tessera.sampling.replay import replay_logp, replay_logp_entropy
+from tessera.sampling.replay import replay_distribution, replay_logp, replay_logp_entropy
 from tessera.types import View
 from tests.contracts.policies import tiny_mosaic
 
@@ -28,20 +30,30 @@ def tokens(policy: MosaicPolicy) -> Tensor:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_chunks_give_the_values_and_gradients_of_all_logits_at_once(policy: MosaicPolicy, view: View) -> None:
+@pytest.mark.parametrize("head_trains", [True, False])
+@pytest.mark.parametrize("recompute", [True, False])
+def test_values_and_gradients_are_those_of_all_logits_at_once(
+    policy: MosaicPolicy, view: View, head_trains: bool, recompute: bool
+) -> None:
     text, tokens_BT = policy.tokenize(["a star", "a red ring", "two hearts"]), tokens(policy)
-    parameters = [parameter for _, parameter in policy.trainable()]
-    results = []
+    policy.transformer.head.requires_grad_(head_trains)
+    policy.recompute(recompute)
+    parameters = [parameter for _, parameter in policy.trainable() if parameter.requires_grad]
+
+    def with_gradients(logp_BT: Tensor, entropy_BT: Tensor) -> list[Tensor]:
+        loss = (logp_BT.square() + entropy_BT).sum()
+        return [logp_BT, entropy_BT, *torch.autograd.grad(loss, parameters)]
+
+    logp_BTV = replay_distribution(policy, text, tokens_BT, view)
+    plain = with_gradients(token_logp(logp_BTV, tokens_BT), entropy(logp_BTV))
     for at_once in (replay.LOGITS_AT_ONCE, 0):
         logp_BT, entropy_BT = replay_logp_entropy(
             policy, text, tokens_BT, view, entropy_gradient=True, logits_at_once=at_once
         )
-        gradients = torch.autograd.grad((logp_BT.square() + entropy_BT).sum(), parameters)
         alone_BT = replay_logp(policy, text, tokens_BT, view, logits_at_once=at_once)
         assert torch.equal(alone_BT, logp_BT)
-        results.append((logp_BT, entropy_BT, *gradients))
-    for plain, chunked in zip(*results, strict=True):
-        torch.testing.assert_close(chunked, plain, atol=1e-12, rtol=1e-9)
+        for ours, expected in zip(with_gradients(logp_BT, entropy_BT), plain, strict=True):
+            torch.testing.assert_close(ours, expected, atol=1e-12, rtol=1e-9)
 
 
 @pytest.mark.parametrize("at_once", [replay.LOGITS_AT_ONCE, 0])
@@ -58,5 +70,5 @@ def test_an_entropy_that_is_only_looked_at_has_no_gradient(policy: MosaicPolicy,
 
 
 def test_the_limit_is_between_mosaic_and_a_large_codebook() -> None:
-    """32 guided pictures of mosaic go at once; 4 of 576 tokens over 16,384 codes do not."""
+    """Where the head trains, 32 pictures of mosaic are kept; 4 of 576 tokens over 16,384 codes are not."""
     assert 32 * 64 * 1024 < replay.LOGITS_AT_ONCE < 4 * 576 * 16_384

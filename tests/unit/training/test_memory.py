@@ -38,13 +38,13 @@ LOAD = Load(rows=3, trained=4000)
 
 
 def test_the_parts_are_those_of_a_hand_calculation() -> None:
-    # 6 positions of width 8: 48 numbers. A layer: 48 (16 + 28) + 6 * 16 * 2 * 4 + 2 * 36 * 8 = 3456.
+    # 6 positions of width 8: 48 numbers. A layer: 48 (16 + 28) + 6 * 16 * 2 * 4 + 2 * 36 * 4 = 3168.
     parts = estimate(SPEC, SIZES, LOAD)
     assert (parts.weights, parts.reference, parts.gradients, parts.moments) == (4000, 4000, 4000, 8000)
-    assert parts.activations == 3 * 7 * 3456
-    assert parts.logits == 3 * 4 * 10 * 16
+    assert parts.activations == 3 * 7 * 3168
+    assert parts.logits == 3 * 4 * 10 * 12
     assert parts.sampling == 0
-    assert parts.total == 20_000 + 72_576 + 1920
+    assert parts.total == 20_000 + 66_528 + 1440
 
 
 def test_guidance_and_pairs_double_sequences_and_pairs_alone_double_logits() -> None:
@@ -58,31 +58,33 @@ def test_guidance_and_pairs_double_sequences_and_pairs_alone_double_logits() -> 
 
 def test_recomputing_keeps_one_tensor_a_layer_and_makes_one_layer_again() -> None:
     parts = estimate(SPEC, SIZES, replace(LOAD, recompute=True))
-    assert parts.activations == 3 * (5 * 48 * 4 + 3 * 3456)
+    assert parts.activations == 3 * (5 * 48 * 4 + 3 * 3168)
 
 
 def test_autocast_halves_products_and_copies_the_weights() -> None:
-    # 48 (16 + 14) + 6 * 16 * 2 * 2 + 2 * 36 * 6 = 2256
+    # 48 (16 + 14) + 6 * 16 * 2 * 2 + 2 * 36 * 2 = 1968
     parts = estimate(SPEC, SIZES, replace(LOAD, autocast=True))
     assert parts.weights == 4000 + 2000
-    assert parts.activations == 3 * 7 * 2256
-    assert parts.logits == 3 * 4 * 10 * 14
+    assert parts.activations == 3 * 7 * 1968
+    assert parts.logits == 3 * 4 * 10 * 10
 
 
 def test_an_adapter_needs_no_second_policy_and_room_for_its_products() -> None:
     parts = estimate(SPEC, SIZES, replace(LOAD, trained=400, adapter=True))
     assert (parts.reference, parts.gradients, parts.moments) == (0, 400, 800)
-    assert parts.activations == 3 * 8 * 3456
+    assert parts.activations == 3 * 8 * 3168
 
 
 def test_several_processes_hold_gradients_twice() -> None:
     assert estimate(SPEC, SIZES, replace(LOAD, processes=2)).gradients == 8000
 
 
-def test_logits_beyond_the_limit_come_in_chunks() -> None:
-    spec = replace(SPEC, codebook=LOGITS_AT_ONCE // 8)
-    assert estimate(spec, SIZES, replace(LOAD, rows=2)).logits == 8 * spec.codebook * 16
-    assert estimate(spec, SIZES, replace(LOAD, rows=3)).logits == CHUNK * spec.codebook * 16
+def test_distributions_before_the_last_chunk_are_kept_up_to_the_limit_and_never_below_an_adapter() -> None:
+    spec = replace(SPEC, tokens=CHUNK, codebook=LOGITS_AT_ONCE // (2 * CHUNK))
+    chunk = CHUNK * spec.codebook
+    assert estimate(spec, SIZES, replace(LOAD, rows=2)).logits == chunk * 12 + chunk * 4
+    assert estimate(spec, SIZES, replace(LOAD, rows=2, adapter=True)).logits == chunk * 12
+    assert estimate(spec, SIZES, replace(LOAD, rows=3)).logits == chunk * 12
 
 
 def test_sampling_takes_turns_with_the_update() -> None:
@@ -102,7 +104,7 @@ def test_the_most_rows_that_fit_are_chosen_and_never_more_than_there_are() -> No
 
 
 def test_where_not_one_row_fits_the_parts_and_the_remedies_are_named() -> None:
-    with pytest.raises(UserError, match=r"one row needs about 4.48e-05 GB \(weights 4e-06.*checkpointing"):
+    with pytest.raises(UserError, match=r"one row needs about 4.27e-05 GB \(weights 4e-06.*checkpointing"):
         largest_rows(SPEC, SIZES, LOAD, 10_000)
 
 

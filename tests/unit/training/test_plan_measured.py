@@ -60,6 +60,7 @@ POLICIES: dict[str, tuple[Callable[[], PolicyModule], str]] = {
     "tiny": (tiny, "a photo of two red circles"),
     "janus": (small_janus, "x" * 80),
     "janus-bfloat16": (lambda: small_janus("bfloat16"), "x" * 80),
+    "janus-int8": (lambda: small_janus("bfloat16", "int8"), "x" * 80),
     "llamagen": (small_llamagen, "7"),
 }
 
@@ -131,6 +132,7 @@ def updates(name: str, kind: str, *, adapter: bool, recompute: bool, autocast: b
     work = Work(
         rows=ROWS,
         rows_in_all=2 * ROWS,
+        texts=2,  # of one prompt, and the null prompt
         rollouts=2 if kind == "dpo" else 1,
         guided=True,
         autocast=autocast,
@@ -167,7 +169,7 @@ def test_a_training_step_takes_what_the_plan_says(name: str, kind: str, how: tup
 @pytest.mark.parametrize("recompute", [False, True], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
 @pytest.mark.parametrize("kind", ["grpo", "dpo"])
-@pytest.mark.parametrize("name", list(POLICIES))
+@pytest.mark.parametrize("name", [name for name in POLICIES if name != "janus-int8"])  # trains as the others
 def test_every_way_of_training_takes_what_the_plan_says(
     name: str, kind: str, adapter: bool, recompute: bool, autocast: bool
 ) -> None:
@@ -175,7 +177,9 @@ def test_every_way_of_training_takes_what_the_plan_says(
     assert abs(planned / counted - 1) < BOUND, (planned, counted)
 
 
-@pytest.mark.parametrize(("name", "guidance"), [("tiny", 1.0), ("mosaic", 2.0), ("janus-bfloat16", 2.0)])
+@pytest.mark.parametrize(
+    ("name", "guidance"), [("tiny", 1.0), ("mosaic", 2.0), ("janus-bfloat16", 2.0), ("janus-int8", 2.0)]
+)
 def test_drawing_takes_what_the_plan_says(name: str, guidance: float) -> None:
     build, prompt = POLICIES[name]
     policy, rows = build(), 16

@@ -16,7 +16,7 @@ from tests.unit.training.test_plan import SMALL
 NARROW = Gpu(name="narrow", memory=GB, bandwidth=1e3, bfloat16=1e12, float32=1e12, link=1e3)
 BUSY = replace(NARROW, bandwidth=1e15, bfloat16=1e4, float32=1e4)
 WORK = Work(rows=2, rows_in_all=8, drawn=8, prompts=1, autocast=False)
-ROUND = Round(pictures=8.0, pictures_at_once=8, group=8, rows=8)
+ROUND = Round(pictures=8.0, pictures_at_once=8, group=8, rows=8, referred=8.0)
 ACTIVE = 5 * 100 + 8 * 10  # five layers, and a head of 8 x 10
 
 

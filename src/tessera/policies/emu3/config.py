@@ -4,6 +4,7 @@ from typing import Literal
 
 from tessera.config import config
 from tessera.errors import UserError
+from tessera.types import CacheForm
 
 # What the official script appends to each prompt, and its null prompt (baaivision/Emu3: image_generation.py).
 SUFFIX = " masterpiece, film grained, best quality."
@@ -36,6 +37,9 @@ class Emu3Config:
     negative_prompt: str = NEGATIVE
     # Pictures decoded or encoded at once: 0.5 GB for each tensor of activations at 720 x 720 pixels.
     vq_batch: int = 1
+    # Of keys and values while pictures are drawn; int8 takes about half of bfloat16, so that more are drawn
+    # at once, by slower steps (sampling/cache.py says what else it costs). Nothing else uses it.
+    cache: CacheForm = "full"
 
     def __post_init__(self) -> None:
         for name, least in (("text_slots", 2), ("vq_batch", 1)):

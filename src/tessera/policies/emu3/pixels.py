@@ -8,6 +8,8 @@ and `encode`, with about a quarter of the work and the memory.
 
 Pixels lie in (-1, 1), mean and deviation 0.5 (emu3/tokenizer/image_processing_emu3visionvq.py); they are
 rounded here. The official script clips and cuts them off, so the two differ by at most one of 255 levels.
+
+On a CPU the large layers see few pixels at a time and channels last: `tessera.policies.convolving` says why.
 """
 
 import torch
@@ -16,15 +18,20 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import Emu3VQVAE
 
+from tessera.policies.convolving import is_plain_cpu, rows_at_once
+
 
 def pictures(vq: Emu3VQVAE, codes_BRC: Int[Tensor, "B R C"], at_once: int) -> UInt8[Tensor, "B H W 3"]:
     """Returns the pictures of codes, given by rows and columns."""
-    return torch.cat([_bytes(_first_frame(vq, codes)) for codes in codes_BRC.split(at_once)])
+    pixels = codes_BRC[0].numel() * vq.spatial_scale_factor**2
+    rows = rows_at_once(codes_BRC.device, at_once, pixels)
+    return torch.cat([_bytes(_first_frame(vq, codes)) for codes in codes_BRC.split(rows)])
 
 
 def codes(vq: Emu3VQVAE, images_BHWC: UInt8[Tensor, "B H W 3"], at_once: int) -> Int[Tensor, "B T"]:
     """Returns the codes of pictures, in reading order."""
-    return torch.cat([_codes(vq, images) for images in images_BHWC.split(at_once)])
+    rows = rows_at_once(images_BHWC.device, at_once, images_BHWC[0, ..., 0].numel())
+    return torch.cat([_codes(vq, images) for images in images_BHWC.split(rows)])
 
 
 def _first_frame(vq: Emu3VQVAE, codes_BRC: Int[Tensor, "B R C"]) -> Float[Tensor, "B 3 H W"]:
@@ -36,7 +43,10 @@ def _first_frame(vq: Emu3VQVAE, codes_BRC: Int[Tensor, "B R C"]) -> Float[Tensor
         both = layer(both)
     for layer in decoder.time_conv:
         both = F.silu(layer(both))
-    x, entries = both[:, :, 0].chunk(2)
+    first = both[:, :, 0]
+    if is_plain_cpu(first):
+        first = first.contiguous(memory_format=torch.channels_last)
+    x, entries = first.chunk(2)
     x = decoder.middle_block(decoder.conv_in(x), entries)
     x = decoder.up_block(x, entries)
     return decoder.conv_out(F.silu(decoder.norm_out(x, entries)))

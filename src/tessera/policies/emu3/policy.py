@@ -11,7 +11,7 @@ is kept to be saved with them.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -28,7 +28,7 @@ from tessera.policies.emu3 import pixels
 from tessera.policies.emu3.config import Emu3Config
 from tessera.policies.emu3.prompts import Prompts
 from tessera.policies.trunk import PaddedCache, blank_slots
-from tessera.sampling.cache import StaticCache
+from tessera.sampling.cache import CACHES
 from tessera.tensors import TextBatch
 from tessera.types import Footprint, PolicySpec, View
 
@@ -36,6 +36,8 @@ DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}  # of Emu3Config
 # classifier_free_guidance and top_k of baaivision/Emu3, image_generation.py; top-k is taken among the codes
 # there as here, and temperature is 1.
 DEFAULT_VIEW = View(guidance=3.0, top_k=2048)
+
+Index = TypeVar("Index", int, Tensor)
 
 
 class Emu3Policy(PolicyModule):
@@ -90,9 +92,13 @@ class Emu3Policy(PolicyModule):
     def _prefix(self) -> int:
         return self.config.text_slots + len(self.prompts.preamble)
 
-    def _place(self, index: int) -> int:
+    def _place(self, index: Index) -> Index:
         """Returns how many tokens lie between the prefix and this code: the codes and ends of rows before."""
         return index + index // self.config.grid[1]
+
+    def _ends(self, index: int) -> bool:
+        """Returns whether this code is the last of its row."""
+        return (index + 1) % self.config.grid[1] == 0
 
     @property
     def spec(self) -> PolicySpec:
@@ -119,6 +125,7 @@ class Emu3Policy(PolicyModule):
             width=sizes.hidden_size,
             heads=sizes.num_attention_heads,
             cache_width=sizes.num_key_value_heads * self._head_width,
+            cache_scales=sizes.num_key_value_heads if self.config.cache == "int8" else 0,
             mlp_width=sizes.intermediate_size,
             mlp_tensors=4,
             keeps_scores=False,
@@ -156,7 +163,7 @@ class Emu3Policy(PolicyModule):
     def new_cache(self, rows: int, length: int) -> PaddedCache:
         """Returns an empty cache of so many positions, and of those that the ends of rows take besides."""
         beyond = max(0, length - self._prefix)
-        store = StaticCache.empty(
+        store = CACHES[self.config.cache].empty(
             layers=self.sizes.text_config.num_hidden_layers,
             rows=rows,
             heads=self.sizes.text_config.num_key_value_heads,
@@ -174,11 +181,32 @@ class Emu3Policy(PolicyModule):
 
     def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: PaddedCache) -> Float[Tensor, "B D"]:
         """Appends code number `index`, and the end of its row behind the last; returns the next features."""
+        x_BND = self._see(tokens_B, ends=self._ends(index))
+        return trunk.extend(self.language, x_BND, self._prefix + self._place(index), cache)
+
+    def step_variant(self) -> str:
+        """Returns "": a step depends on weights, cache and shape alone."""
+        return ""
+
+    def step_shape(self, index: int, cache: PaddedCache) -> tuple[int, ...]:
+        """Returns whether the step ends a row, and the slots that it sees then: first and stop."""
+        ends = self._ends(index)
+        return int(ends), *cache.seen(self._prefix + self._place(index) + ends)
+
+    def fixed_step(
+        self, tokens_B: Int[Tensor, " B"], index: Int[Tensor, ""], cache: PaddedCache, shape: tuple[int, ...]
+    ) -> Float[Tensor, "B D"]:
+        """Does what `step` does, for every index of the shape."""
+        ends, first, stop = shape
+        x_BND, slot = self._see(tokens_B, ends=bool(ends)), self._prefix + self._place(index)
+        return trunk.extend_fixed(self.language, x_BND, slot, cache, (first, stop))
+
+    def _see(self, tokens_B: Int[Tensor, " B"], *, ends: bool) -> Float[Tensor, "B N D"]:
+        """Returns the input of codes, and of the end of their row behind them."""
         ids_BN = (tokens_B + self.prompts.first_code)[:, None]
-        if (index + 1) % self.config.grid[1] == 0:
+        if ends:
             ids_BN = torch.cat([ids_BN, torch.full_like(ids_BN, self.prompts.end_of_row)], dim=1)
-        slot = self._prefix + self._place(index)
-        return trunk.extend(self.language, self.language.embed_tokens(ids_BN), slot, cache)
+        return self.language.embed_tokens(ids_BN)
 
     def features(self, text: TextBatch, tokens_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Returns the features that predict each code, all codes before it given."""

@@ -4,6 +4,7 @@ from typing import Literal
 
 from tessera.config import config
 from tessera.errors import UserError
+from tessera.types import CacheForm
 
 
 @config
@@ -21,6 +22,9 @@ class JanusConfig:
     dtype: Literal["bfloat16", "float32"] = "bfloat16"  # of the weights; the official code runs bfloat16
     text_slots: int = 96  # tokens of the longest prompt, with its template
     vq_batch: int = 16  # pictures decoded or encoded at once; the largest activation of 16 has 0.6 GB
+    # Of keys and values while pictures are drawn; int8 takes about half of bfloat16, so that more are drawn
+    # at once, by slower steps (sampling/cache.py says what else it costs). Nothing else uses it.
+    cache: CacheForm = "full"
 
     def __post_init__(self) -> None:
         for name, least in (("text_slots", 8), ("vq_batch", 1)):

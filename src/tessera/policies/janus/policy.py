@@ -23,7 +23,7 @@ from tessera.policies.janus import pixels
 from tessera.policies.janus.config import JanusConfig
 from tessera.policies.janus.prompts import Prompts
 from tessera.policies.trunk import PaddedCache, blank_slots
-from tessera.sampling.cache import StaticCache
+from tessera.sampling.cache import CACHES
 from tessera.tensors import TextBatch
 from tessera.types import Footprint, PolicySpec, View
 
@@ -90,6 +90,7 @@ class JanusPolicy(PolicyModule):
             width=sizes.hidden_size,
             heads=sizes.num_attention_heads,
             cache_width=sizes.num_key_value_heads * sizes.head_dim,
+            cache_scales=sizes.num_key_value_heads if self.config.cache == "int8" else 0,
             mlp_width=sizes.intermediate_size,
             mlp_tensors=4,
             keeps_scores=False,
@@ -121,7 +122,7 @@ class JanusPolicy(PolicyModule):
     def new_cache(self, rows: int, length: int) -> PaddedCache:
         """Returns an empty cache."""
         sizes = self._text
-        store = StaticCache.empty(
+        store = CACHES[self.config.cache].empty(
             layers=sizes.num_hidden_layers,
             rows=rows,
             heads=sizes.num_key_value_heads,
@@ -140,6 +141,22 @@ class JanusPolicy(PolicyModule):
         """Appends code number `index`; returns the features that predict the next one."""
         slot = self.config.text_slots + 1 + index
         return self._features(trunk.extend(self._language, self._see(tokens_B)[:, None], slot, cache))
+
+    def step_variant(self) -> str:
+        """Returns "": a step depends on weights, cache and shape alone."""
+        return ""
+
+    def step_shape(self, index: int, cache: PaddedCache) -> tuple[int, ...]:
+        """Returns the slots that a step of fixed shape sees: first and stop."""
+        return cache.seen(self.config.text_slots + 1 + index)
+
+    def fixed_step(
+        self, tokens_B: Int[Tensor, " B"], index: Int[Tensor, ""], cache: PaddedCache, shape: tuple[int, ...]
+    ) -> Float[Tensor, "B D"]:
+        """Does what `step` does, for every index of the shape."""
+        slot, (first, stop) = self.config.text_slots + 1 + index, shape
+        x_B1D = self._see(tokens_B)[:, None]
+        return self._features(trunk.extend_fixed(self._language, x_B1D, slot, cache, (first, stop)))
 
     def features(self, text: TextBatch, tokens_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Returns the features that predict each code, all codes before it given."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from tessera.config import config
 from tessera.errors import UserError
-from tessera.types import View
+from tessera.types import CacheForm, View
 
 Kind = Literal["c2i", "t2i"]
 SizeName = Literal["B", "L", "XL", "XXL", "3B"]
@@ -96,6 +96,9 @@ class LlamaGenConfig:
     condition: Classes | Captions
     default_view: View
     vq: VQConfig = field(default_factory=VQConfig)
+    # Of keys and values while pictures are drawn; int8 takes about half of bfloat16, so that more are drawn
+    # at once, by slower steps (sampling/cache.py says what else it costs). Nothing else uses it.
+    cache: CacheForm = "full"
 
     def __post_init__(self) -> None:
         if self.width % (4 * self.heads):

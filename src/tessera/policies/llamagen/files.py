@@ -5,6 +5,7 @@ from typing import Literal
 
 from tessera.config import config
 from tessera.policies.llamagen.config import ENCODER, EncoderDType, Kind, SizeName
+from tessera.types import CacheForm
 
 C2I = "FoundationVision/LlamaGen"
 T2I = "peizesun/llamagen_t2i"
@@ -55,6 +56,7 @@ class LlamaGenFiles:
     encoder: str = ENCODER  # of captions: a hub id or a folder
     encoder_dtype: EncoderDType = "bfloat16"
     heads: int | None = None  # of a transformer of no published size
+    cache: CacheForm = "full"  # of keys and values while pictures are drawn: see LlamaGenConfig
 
     @property
     def place(self) -> str:

@@ -13,6 +13,7 @@ Axes: B rows, P slots of the prompt, T codes, S = P + T - 1 positions, D width, 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -23,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tessera.policies.llamagen.config import Captions, Classes, LlamaGenConfig
 from tessera.policies.llamagen.rope import rotate, rotations
-from tessera.sampling.cache import StaticCache
+from tessera.sampling.cache import KeyValues
 
 EPS = 1e-5  # of the norms
 # A prompt's keys are 0 (`rope`), so the cache has room there for what a step must know of each row: the keys
@@ -100,33 +101,82 @@ class Transformer(nn.Module):
         self,
         condition: Shaped[Tensor, "B P ..."],
         mask_BP: Bool[Tensor, "B P"] | None,
-        cache: StaticCache,
+        cache: KeyValues,
     ) -> Float[Tensor, "B D"]:
         """Writes the prompt's keys and values; returns the features that predict the first code."""
         x_BPD = self.condition(condition)
         turns, visible = self._turn(0, self.prefix), _visible(mask_BP, self.prefix)
-        for layer, keys, values in zip(self.stack, cache.keys, cache.values, strict=True):
-            x_BPD = layer.prefill(x_BPD, turns, visible, keys, values)
+        for number, layer in enumerate(self.stack):
+            x_BPD = layer.prefill(x_BPD, turns, visible, _Slots(cache, number, 0, self.prefix))
         if mask_BP is not None:
-            cache.keys[:, :, :, : self.prefix].masked_fill_(~mask_BP[None, :, None, :, None], PADDING)
+            cache.fill_keys(~mask_BP, PADDING)
         return self.norm(x_BPD[:, -1])
 
     def step(
-        self, tokens_B: Int[Tensor, " B"], index: int, cache: StaticCache, *, padded: bool
+        self, tokens_B: Int[Tensor, " B"], index: int, cache: KeyValues, *, padded: bool
     ) -> Float[Tensor, "B D"]:
         """Appends code number `index`; returns the features that predict the next one.
 
         `padded`: whether prompts may have padding slots.
         """
         slot = self.prefix + index
-        turns, visible = self._turn(slot, slot + 1), None
+        visible = self._unpadded(cache, slot + 1) if padded else None
+        return self._append(tokens_B, self._turn(slot, slot + 1), visible, cache, slot, slot + 1)
+
+    def fixed_step(
+        self,
+        tokens_B: Int[Tensor, " B"],
+        index: Int[Tensor, ""],
+        cache: KeyValues,
+        stop: int,
+        *,
+        padded: bool,
+    ) -> Float[Tensor, "B D"]:
+        """Does what `step` does, wherever below `stop` the code's slot is; no shape depends on it."""
+        slot_1 = (self.prefix + index)[None]
+        visible = (torch.arange(stop, device=slot_1.device) <= slot_1)[None, None, None]
         if padded:
-            seen_BP = cache.keys[0, :, 0, : self.prefix, 0] != PADDING
-            visible = F.pad(seen_BP, (0, index + 1), value=True)[:, None, None]
+            visible = visible & self._unpadded(cache, stop)
+        turns = self._turn(0, stop).index_select(0, slot_1)
+        return self._append(tokens_B, turns, visible, cache, slot_1, stop)
+
+    def _unpadded(self, cache: KeyValues, stop: int) -> Bool[Tensor, "B 1 1 S"]:
+        """Returns which slots are no padding."""
+        keys, _ = cache.read(0, 0, self.prefix)
+        return F.pad(keys[:, 0, :, 0] != PADDING, (0, stop - self.prefix), value=True)[:, None, None]
+
+    def _append(
+        self,
+        tokens_B: Int[Tensor, " B"],
+        turns: Float[Tensor, "1 F2 2"],
+        visible: Bool[Tensor, "_ 1 1 S"] | None,
+        cache: KeyValues,
+        slot: int | Int[Tensor, "1"],
+        stop: int,
+    ) -> Float[Tensor, "B D"]:
         x_B1D = self.codes(tokens_B)[:, None]
-        for layer, keys, values in zip(self.stack, cache.keys, cache.values, strict=True):
-            x_B1D = layer.step(x_B1D, turns, visible, slot, keys, values)
+        for number, layer in enumerate(self.stack):
+            x_B1D = layer.step(x_B1D, turns, visible, _Slots(cache, number, slot, stop))
         return self.norm(x_B1D[:, 0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """Where a layer writes, and up to where it looks."""
+
+    cache: KeyValues
+    layer: int
+    start: int | Int[Tensor, "1"]
+    stop: int
+
+    def write(self, keys: Tensor, values: Tensor) -> None:
+        """Writes."""
+        self.cache.write(self.layer, self.start, keys, values)
+
+    def swap(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes; returns keys and values of all slots to be seen."""
+        self.write(keys, values)
+        return self.cache.read(self.layer, 0, self.stop)
 
 
 class _Layer(nn.Module):
@@ -155,27 +205,21 @@ class _Layer(nn.Module):
         x_BPD: Float[Tensor, "B P D"],
         turns: Float[Tensor, "P F2 2"],
         visible: Bool[Tensor, "B 1 P P"] | None,
-        keys: Float[Tensor, "B H S F"],
-        values: Float[Tensor, "B H S F"],
+        slots: _Slots,
     ) -> Float[Tensor, "B P D"]:
         q, k, v = self._split(x_BPD, turns)
-        length = x_BPD.shape[1]
-        keys[:, :, :length], values[:, :, :length] = k, v
+        slots.write(k, v)  # nothing is older, so what is attended needs no reading
         return self._finish(x_BPD, _attention(q, k, v, visible, causal=True))
 
     def step(
         self,
         x_B1D: Float[Tensor, "B 1 D"],
         turns: Float[Tensor, "1 F2 2"],
-        visible: Bool[Tensor, "B 1 1 _"] | None,
-        slot: int,
-        keys: Float[Tensor, "B H S F"],
-        values: Float[Tensor, "B H S F"],
+        visible: Bool[Tensor, "_ 1 1 S"] | None,
+        slots: _Slots,
     ) -> Float[Tensor, "B 1 D"]:
         q, k, v = self._split(x_B1D, turns)
-        keys[:, :, slot : slot + 1], values[:, :, slot : slot + 1] = k, v
-        past_keys, past_values = keys[:, :, : slot + 1], values[:, :, : slot + 1]  # views, not copies
-        return self._finish(x_B1D, _attention(q, past_keys, past_values, visible, causal=False))
+        return self._finish(x_B1D, _attention(q, *slots.swap(k, v), visible, causal=False))
 
     def _split(
         self, x_BSD: Float[Tensor, "B S D"], turns: Float[Tensor, "S F2 2"]
@@ -208,7 +252,7 @@ def _attention(
     q: Float[Tensor, "B H Q F"],
     k: Float[Tensor, "B H S F"],
     v: Float[Tensor, "B H S F"],
-    visible: Bool[Tensor, "B 1 Q S"] | None,
+    visible: Bool[Tensor, "_ 1 Q S"] | None,
     *,
     causal: bool,
 ) -> Float[Tensor, "B H Q F"]:

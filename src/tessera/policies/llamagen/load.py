@@ -74,6 +74,7 @@ def load_files(files: LlamaGenFiles) -> LlamaGenPolicy:
             condition=condition,
             default_view=VIEWS["t2i" if isinstance(condition, Captions) else "c2i"],
             vq=sizes,
+            cache=files.cache,
         )
     )
     fill(policy.transformer, convert.gpt_state(gpt), files.gpt, ignore=convert.GPT_IGNORED)

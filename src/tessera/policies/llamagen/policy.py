@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from tessera.config import digest as config_digest
+from tessera.config import to_plain
 from tessera.policies.base import PolicyModule, weights_digest
 from tessera.policies.llamagen.config import Captions, Classes, LlamaGenConfig
 from tessera.policies.llamagen.gpt import CaptionEmbedding, Transformer
 from tessera.policies.llamagen.text import NULL, TextEncoder, class_ids
 from tessera.policies.llamagen.vq import Tokenizer
-from tessera.sampling.cache import StaticCache
+from tessera.sampling.cache import CACHES, KeyValues, bucket_end
 from tessera.tensors import TextBatch
 from tessera.types import Footprint, PolicySpec
 
@@ -65,6 +66,7 @@ class LlamaGenPolicy(PolicyModule):
             width=self.config.width,
             heads=self.config.heads,
             cache_width=self.config.width,
+            cache_scales=self.config.heads if self.config.cache == "int8" else 0,
             mlp_width=self.config.mlp_width,
             mlp_tensors=4,
             keeps_scores=False,
@@ -101,9 +103,9 @@ class LlamaGenPolicy(PolicyModule):
         null = condition.count if isinstance(condition, Classes) else NULL
         return TextBatch(ids=torch.full_like(text.ids, null), mask=text.mask)
 
-    def new_cache(self, rows: int, length: int) -> StaticCache:
+    def new_cache(self, rows: int, length: int) -> KeyValues:
         """Returns an empty cache."""
-        return StaticCache.empty(
+        return CACHES[self.config.cache].empty(
             layers=self.config.layers,
             rows=rows,
             heads=self.config.heads,
@@ -113,13 +115,29 @@ class LlamaGenPolicy(PolicyModule):
             device=self.device,
         )
 
-    def prefill(self, text: TextBatch, cache: StaticCache) -> Float[Tensor, "B D"]:
+    def prefill(self, text: TextBatch, cache: KeyValues) -> Float[Tensor, "B D"]:
         """Fills the cache with the prompt; returns the features that predict the first code."""
         return self.transformer.prefill(*self._told(text), cache)
 
-    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: StaticCache) -> Float[Tensor, "B D"]:
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: KeyValues) -> Float[Tensor, "B D"]:
         """Appends code number `index`; returns the features that predict the next one."""
         return self.transformer.step(tokens_B, index, cache, padded=self._encoder is not None)
+
+    def step_variant(self) -> str:
+        """Returns "": a step depends on weights, cache and shape alone."""
+        return ""
+
+    def step_shape(self, index: int, cache: KeyValues) -> tuple[int, ...]:
+        """Returns how many slots a step of fixed shape sees."""
+        return (bucket_end(self.transformer.prefix + index, cache.length),)
+
+    def fixed_step(
+        self, tokens_B: Int[Tensor, " B"], index: Int[Tensor, ""], cache: KeyValues, shape: tuple[int, ...]
+    ) -> Float[Tensor, "B D"]:
+        """Does what `step` does, for every index of the shape."""
+        (stop,) = shape
+        padded = self._encoder is not None
+        return self.transformer.fixed_step(tokens_B, index, cache, stop, padded=padded)
 
     def features(self, text: TextBatch, tokens_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Returns the features that predict each code, all codes before it given."""
@@ -167,4 +185,6 @@ class LlamaGenPolicy(PolicyModule):
         condition = self.config.condition
         if isinstance(condition, Captions):  # where the encoder lies does not matter, what it is does
             condition = replace(condition, encoder=self._captions.digest())
-        return weights_digest(config_digest(replace(self.config, condition=condition)), self.state_dict())
+        told = to_plain(replace(self.config, condition=condition))
+        del told["cache"]  # how pictures are drawn, and no part of what is trained
+        return weights_digest(config_digest(told), self.state_dict())

@@ -1,7 +1,8 @@
 """The VQ tokenizer of LlamaGen: pictures <-> a grid of codes, by convolutions with attention at the codes.
 
 FoundationVision/LlamaGen:tokenizer/tokenizer_image/vq_model.py. Codes are compared by direction: the
-encoder's points and the codebook are scaled to length 1 (arXiv:2406.06525, section 2.2).
+encoder's points and the codebook are scaled to length 1 (arXiv:2406.06525, section 2.2). On a CPU it runs as
+`tessera.policies.convolving` says.
 
 Axes: B pictures, T codes, K features of a code, C channels, R S rows and columns.
 """
@@ -13,6 +14,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tessera.policies.convolving import group_norm, is_plain_cpu, rows_at_once
 from tessera.policies.llamagen.config import VQConfig
 
 GROUPS = 32  # of a norm
@@ -45,7 +47,8 @@ class Tokenizer(nn.Module):
 
     def _in_pieces(self, work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
         """Returns the work of all rows, a bounded number of them at a time."""
-        return torch.cat([work(piece) for piece in rows.split(max(1, PIXELS_AT_ONCE // self.side**2))])
+        most = max(1, PIXELS_AT_ONCE // self.side**2)
+        return torch.cat([work(piece) for piece in rows.split(rows_at_once(rows.device, most, self.side**2))])
 
     def _encode(self, images_BHWC: UInt8[Tensor, "B H W 3"]) -> Int[Tensor, "B T"]:
         pixels = images_BHWC.permute(0, 3, 1, 2).to(self.codebook.dtype) / 127.5 - 1
@@ -62,7 +65,10 @@ class Tokenizer(nn.Module):
         """Returns the pictures of codes as the decoder makes them, about -1 to 1."""
         codes_BTK = F.embedding(tokens_BT, F.normalize(self.codebook, dim=-1))
         codes_BKRS = codes_BTK.transpose(1, 2).unflatten(2, (self.grid, self.grid))
-        return self.decoder(self.from_code(codes_BKRS))
+        points_BCRS = self.from_code(codes_BKRS)
+        if is_plain_cpu(points_BCRS):
+            points_BCRS = points_BCRS.contiguous(memory_format=torch.channels_last)
+        return self.decoder(points_BCRS)
 
 
 class Encoder(nn.Module):
@@ -88,7 +94,7 @@ class Encoder(nn.Module):
 
     def forward(self, x_BCRS: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C R S"]:
         x_BCRS = self.middle(self.levels(self.enter(x_BCRS)))
-        return self.leave(F.silu(self.norm(x_BCRS)))
+        return self.leave(_activated(self.norm, x_BCRS))
 
 
 class Decoder(nn.Module):
@@ -112,7 +118,7 @@ class Decoder(nn.Module):
 
     def forward(self, x_BCRS: Float[Tensor, "B C R S"]) -> Float[Tensor, "B 3 H W"]:
         x_BCRS = self.levels(self.middle(self.enter(x_BCRS)))
-        return self.leave(F.silu(self.norm(x_BCRS)))
+        return self.leave(_activated(self.norm, x_BCRS))
 
 
 class _Level(nn.Module):
@@ -142,8 +148,8 @@ class _Residual(nn.Module):
         self.shortcut = nn.Identity() if before == width else nn.Conv2d(before, width, 1)
 
     def forward(self, x_BCRS: Float[Tensor, "B C R S"]) -> Float[Tensor, "B D R S"]:
-        h = self.conv1(F.silu(self.norm1(x_BCRS)))
-        return self.shortcut(x_BCRS) + self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(_activated(self.norm1, x_BCRS))
+        return self.conv2(_activated(self.norm2, h)).add_(self.shortcut(x_BCRS))
 
 
 class _Attention(nn.Module):
@@ -155,7 +161,7 @@ class _Attention(nn.Module):
         self.q, self.k, self.v, self.out = (nn.Conv2d(width, width, 1) for _ in range(4))
 
     def forward(self, x_BCRS: Float[Tensor, "B C R S"]) -> Float[Tensor, "B C R S"]:
-        h_BCRS = self.norm(x_BCRS)
+        h_BCRS = group_norm(self.norm, x_BCRS)
         q, k, v = (layer(h_BCRS).flatten(2).transpose(1, 2) for layer in (self.q, self.k, self.v))
         mixed_BTC = F.scaled_dot_product_attention(q, k, v)
         return x_BCRS + self.out(mixed_BTC.transpose(1, 2).unflatten(2, x_BCRS.shape[2:]))
@@ -177,6 +183,10 @@ class _Double(nn.Module):
 
     def forward(self, x_BCRS: Float[Tensor, "B C R S"]) -> Float[Tensor, "B C R2 S2"]:
         return self.conv(F.interpolate(x_BCRS, scale_factor=2.0, mode="nearest"))
+
+
+def _activated(norm: nn.GroupNorm, x_BCRS: Float[Tensor, "B C R S"]) -> Float[Tensor, "B C R S"]:
+    return F.silu(group_norm(norm, x_BCRS), inplace=True)
 
 
 def _conv(before: int, after: int) -> nn.Conv2d:

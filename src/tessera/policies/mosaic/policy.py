@@ -11,6 +11,7 @@ from torch.nn import Parameter
 from tessera.config import digest as config_digest
 from tessera.errors import PromptError
 from tessera.policies.base import PolicyModule, weights_digest
+from tessera.policies.mosaic.cache import GroupedCache
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.tokenizer import Tokenizer
 from tessera.policies.mosaic.transformer import Transformer
@@ -62,6 +63,7 @@ class MosaicPolicy(PolicyModule):
             mlp_width=sizes.mlp_width,
             mlp_tensors=2,
             keeps_scores=not weights.is_cuda,
+            shares_texts=True,
         )
 
     def recompute(self, on: bool) -> None:
@@ -96,11 +98,11 @@ class MosaicPolicy(PolicyModule):
         """Returns empty text windows."""
         return TextBatch(ids=torch.full_like(text.ids, PADDING), mask=text.mask)
 
-    def new_cache(self, rows: int, length: int) -> StaticCache:
+    def new_cache(self, rows: int, length: int) -> GroupedCache:
         """Returns an empty cache."""
         sizes = self.config.transformer
         weights = self.transformer.begin_of_image
-        return StaticCache.empty(
+        store = StaticCache.empty(
             layers=sizes.layers,
             rows=rows,
             heads=sizes.heads,
@@ -109,18 +111,20 @@ class MosaicPolicy(PolicyModule):
             dtype=weights.dtype,
             device=weights.device,
         )
+        return GroupedCache(store.keys, store.values)
 
-    def prefill(self, text: TextBatch, cache: StaticCache) -> Float[Tensor, "B D"]:
+    def prefill(self, text: TextBatch, cache: GroupedCache) -> Float[Tensor, "B D"]:
         """Fills the cache with the text; returns the features that predict the first code."""
         return self.transformer.prefill(text.ids, cache)
 
-    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: StaticCache) -> Float[Tensor, "B D"]:
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: GroupedCache) -> Float[Tensor, "B D"]:
         """Appends code number `index`; returns the features that predict the next one."""
         return self.transformer.step(tokens_B, index, cache)
 
     def features(self, text: TextBatch, tokens_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Returns the features that predict each code, all codes before it given."""
-        return self.transformer.features(text.ids, tokens_BT)
+        texts, text_B = text.distinct()
+        return self.transformer.features(texts.ids, text_B, tokens_BT)
 
     def head(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
         """Returns logits over the codebook."""

@@ -11,11 +11,13 @@ from typing import cast
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from tessera.policies.mosaic.activation import squared_relu
+from tessera.policies.mosaic.attention import attention, causal_attention
+from tessera.policies.mosaic.cache import GroupedCache
 from tessera.policies.mosaic.config import MosaicConfig
-from tessera.sampling.cache import StaticCache
+from tessera.policies.mosaic.groups import Columns
 
 PLACES = ("position", "row", "column")
 
@@ -74,26 +76,35 @@ class Transformer(nn.Module):
         begin_B1D = self.begin_of_image.expand(text_BL.shape[0], 1, -1)
         return torch.cat([self.text_embedding(text_BL), begin_B1D], dim=1)
 
-    def features(self, text_BL: Int[Tensor, "B L"], tokens_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """Returns the features that predict each code, all codes before it given."""
-        codes_BTD = self.image_embedding(tokens_BT[:, :-1])
-        x_BSD = torch.cat([self._prefix_input(text_BL), codes_BTD], dim=1) + self._positions()
+    def features(
+        self, texts_UL: Int[Tensor, "U L"], text_B: Int[Tensor, " B"], tokens_BT: Int[Tensor, "B T"]
+    ) -> Float[Tensor, "B T D"]:
+        """Returns the features that predict each code, all codes before it given; `text_B` names texts.
+
+        Each of the texts passes the layers once, whatever number of rows has it.
+        """
+        columns = Columns.of(len(texts_UL), self.prefix, text_B, tokens_BT.shape[1] - 1)
+        positions = self._positions()
+        texts_UPD = self._prefix_input(texts_UL) + positions[: self.prefix]
+        codes_BCD = self.image_embedding(tokens_BT[:, :-1]) + positions[self.prefix :]
+        x_ND = torch.cat([texts_UPD.flatten(0, 1), codes_BCD.flatten(0, 1)])
         for layer in self._stack:
             if self.recompute and torch.is_grad_enabled():
                 # No dropout here, so there is no random state to put back.
-                x_BSD = checkpoint(layer, x_BSD, use_reentrant=False, preserve_rng_state=False)
+                x_ND = checkpoint(layer, x_ND, columns, use_reentrant=False, preserve_rng_state=False)
             else:
-                x_BSD = layer(x_BSD)
-        return self.norm(x_BSD[:, self.prefix - 1 :])
+                x_ND = layer(x_ND, columns)
+        texts_UPD, codes_BCD = columns.split(x_ND)
+        return self.norm(torch.cat([texts_UPD[text_B, -1:], codes_BCD], dim=1))
 
-    def prefill(self, text_BL: Int[Tensor, "B L"], cache: StaticCache) -> Float[Tensor, "B D"]:
+    def prefill(self, text_BL: Int[Tensor, "B L"], cache: GroupedCache) -> Float[Tensor, "B D"]:
         """Writes the text's keys and values; returns the features that predict the first code."""
         x_BPD = self._prefix_input(text_BL) + self._positions()[: self.prefix]
         for index, layer in enumerate(self._stack):
             x_BPD = layer.prefill(x_BPD, cache.keys[index], cache.values[index])
         return self.norm(x_BPD[:, -1])
 
-    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: StaticCache) -> Float[Tensor, "B D"]:
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: GroupedCache) -> Float[Tensor, "B D"]:
         """Appends code number `index`; returns the features that predict the next one."""
         slot = self.prefix + index
         grid = self.config.tokenizer.grid
@@ -101,7 +112,7 @@ class Transformer(nn.Module):
         place = self.position[slot] + self.row[row] + self.column[column]
         x_BD = self.image_embedding(tokens_B) + place
         for number, layer in enumerate(self._stack):
-            x_BD = layer.step(x_BD, slot, cache.keys[number], cache.values[number])
+            x_BD = layer.step(x_BD, slot, cache, number)
         return self.norm(x_BD)
 
 
@@ -116,9 +127,8 @@ class _Layer(nn.Module):
         self.up = nn.Linear(width, mlp_width, bias=False)
         self.down = nn.Linear(mlp_width, width, bias=False)
 
-    def forward(self, x_BSD: Float[Tensor, "B S D"]) -> Float[Tensor, "B S D"]:
-        q, k, v = self._split(self.qkv(self.norm_attention(x_BSD)))
-        return self._finish(x_BSD, _attention(q, k, v, causal=True).transpose(1, 2).flatten(2))
+    def forward(self, x_ND: Float[Tensor, "N D"], columns: Columns) -> Float[Tensor, "N D"]:
+        return self._finish(x_ND, attention(self.qkv(self.norm_attention(x_ND)), columns, self.heads))
 
     def prefill(
         self,
@@ -129,20 +139,11 @@ class _Layer(nn.Module):
         q, k, v = self._split(self.qkv(self.norm_attention(x_BPD)))
         length = x_BPD.shape[1]
         keys[:, :, :length], values[:, :, :length] = k, v
-        return self._finish(x_BPD, _attention(q, k, v, causal=True).transpose(1, 2).flatten(2))
+        return self._finish(x_BPD, causal_attention(q, k, v).transpose(1, 2).flatten(2))
 
-    def step(
-        self,
-        x_BD: Float[Tensor, "B D"],
-        slot: int,
-        keys: Float[Tensor, "B H S F"],
-        values: Float[Tensor, "B H S F"],
-    ) -> Float[Tensor, "B D"]:
-        q, k, v = self._split(self.qkv(self.norm_attention(x_BD))[:, None])
-        keys[:, :, slot : slot + 1], values[:, :, slot : slot + 1] = k, v
-        past_keys, past_values = keys[:, :, : slot + 1], values[:, :, : slot + 1]  # views, not copies
-        mixed = _attention(q, past_keys, past_values, causal=False)
-        return self._finish(x_BD, mixed[:, :, 0].flatten(1))
+    def step(self, x_BD: Float[Tensor, "B D"], slot: int, cache: GroupedCache, number: int) -> Tensor:
+        qkv_BE = self.qkv(self.norm_attention(x_BD))
+        return self._finish(x_BD, cache.attend(number, slot, qkv_BE.unflatten(1, (3, self.heads, -1))))
 
     def _split(self, qkv: Float[Tensor, "B S E"]) -> tuple[Tensor, Tensor, Tensor]:
         """Returns queries, keys and values, each (B, heads, S, features)."""
@@ -151,19 +152,4 @@ class _Layer(nn.Module):
 
     def _finish(self, x: Float[Tensor, "*N D"], mixed: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
         x = x + self.out(mixed)
-        return x + self.down(F.relu(self.up(self.norm_mlp(x))).square())
-
-
-def _attention(
-    q: Float[Tensor, "B H Q F"], k: Float[Tensor, "B H S F"], v: Float[Tensor, "B H S F"], *, causal: bool
-) -> Float[Tensor, "B H Q F"]:
-    """Returns the values mixed by softmax(q k / sqrt(F)); causal: each position sees those up to itself."""
-    if q.is_cuda:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-    # At this size the fused kernel of a CPU is slower than the lines below (torch 2.13): its backward pass in
-    # bfloat16 takes 26 ms against 7, half of a training step; one decoding step 0.27 ms against 0.20.
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-    if causal:
-        later = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).triu(1)
-        scores = scores.masked_fill(later, -torch.inf)
-    return scores.softmax(-1).to(v.dtype) @ v
+        return x + self.down(squared_relu(self.up(self.norm_mlp(x))))

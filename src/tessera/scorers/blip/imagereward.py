@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import torch
 import transformers
@@ -21,15 +21,15 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
-from tessera.config import config
 from tessera.config import digest as config_digest
 from tessera.errors import CheckpointError
 from tessera.hub import Home, files_digest, fill, found, locate, read_state
 from tessera.scorers import bert as vocabulary
 from tessera.scorers.bert import PAD, Words, read_words
+from tessera.scorers.blip.settings import ImageRewardConfig
 from tessera.scorers.blip.towers import COUNTERS, OWN_PIECES, renamed, shape, text_config, vision_config
 from tessera.scorers.pictures import CLIP_MEAN, CLIP_STD, centre_crop, normalised, shortest_edge, to_pil
-from tessera.scorers.placed import Held, Placement, held
+from tessera.scorers.placed import Held, held
 from tessera.scorers.rows import pieces, scores
 from tessera.tensors import Scores
 from tessera.types import Prompt
@@ -43,16 +43,6 @@ PIECES = 35  # of a prompt, padded to as many
 PREPROCESSING = "shorter edge and centre crop by PIL bicubic, CLIP mean; 35 pieces of bert-base-uncased"
 
 EMPTY = "the prompt is empty"
-
-
-@config
-class ImageRewardConfig:
-    """Names ImageReward v1.0 (1.8 GB)."""
-
-    kind: Literal["imagereward"] = "imagereward"
-    weights: str | None = None  # folder with ImageReward.pt, or a hub id; unset: THUDM/ImageReward
-    tokenizer: str | None = None  # folder with vocab.txt, or a hub id; unset: google-bert/bert-base-uncased
-    place: Placement = Placement()
 
 
 class ImageRewardModel(nn.Module):

@@ -3,8 +3,9 @@
 from tessera.protocols import Scorer
 from tessera.scorers import bert as vocabulary
 from tessera.scorers.blip import imagereward, vqa
-from tessera.scorers.blip.imagereward import ImageRewardConfig, load_imagereward
-from tessera.scorers.blip.vqa import BlipVqaConfig, load_blip_vqa
+from tessera.scorers.blip.imagereward import load_imagereward
+from tessera.scorers.blip.settings import BlipVqaConfig, ImageRewardConfig
+from tessera.scorers.blip.vqa import load_blip_vqa
 from tessera.scorers.entry import Entry
 
 BlipConfig = ImageRewardConfig | BlipVqaConfig

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 import transformers
@@ -25,12 +25,12 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
-from tessera.config import config
 from tessera.config import digest as config_digest
 from tessera.hub import SAVED, Home, files_digest, fill, found, locate, pretrained, read_state
 from tessera.scorers import bert as vocabulary
 from tessera.scorers.bert import Words, read_words
 from tessera.scorers.blip.questions import MOST_PHRASES, dec, product, question_ids
+from tessera.scorers.blip.settings import BlipVqaConfig
 from tessera.scorers.blip.towers import (
     COUNTERS,
     OWN_PIECES,
@@ -40,7 +40,7 @@ from tessera.scorers.blip.towers import (
     vision_config,
 )
 from tessera.scorers.pictures import CLIP_MEAN, CLIP_STD, normalised, squashed, to_pil
-from tessera.scorers.placed import Held, Placement, held
+from tessera.scorers.placed import Held, held
 from tessera.scorers.rows import phrases, pieces, scores
 from tessera.tensors import Scores
 from tessera.types import Prompt
@@ -50,17 +50,6 @@ HOME = Home(
     repo="Salesforce/blip-vqa-capfilt-large", files=("config.json", "|".join(SAVED)), licence="BSD-3-Clause"
 )
 PREPROCESSING = "squashed by PIL bicubic, CLIP mean; questions as T2I-CompBench; yes against no"
-
-
-@config
-class BlipVqaConfig:
-    """Names BLIP-VQA (1.5 GB)."""
-
-    kind: Literal["blip-vqa"] = "blip-vqa"
-    # Folder with the authors' file (480 pixels) or the hub's, or a hub id; unset: the hub's (384 pixels).
-    weights: str | None = None
-    tokenizer: str | None = None  # folder with vocab.txt, or a hub id; unset: google-bert/bert-base-uncased
-    place: Placement = Placement()
 
 
 class BlipVqaModel(nn.Module):

@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from tessera.config import config
 from tessera.errors import UserError
-from tessera.scorers.blip.vqa import BlipVqaConfig
+from tessera.scorers.blip.settings import BlipVqaConfig
 from tessera.scorers.clip.settings import ClipScore
 from tessera.scorers.depth.settings import DepthSettings
 from tessera.scorers.detection.settings import Look

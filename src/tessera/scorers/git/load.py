@@ -2,7 +2,8 @@
 
 from tessera.protocols import Scorer
 from tessera.scorers.entry import Entry
-from tessera.scorers.git.vqa import HOME, GitVqaConfig, load_git_vqa
+from tessera.scorers.git.settings import GitVqaConfig
+from tessera.scorers.git.vqa import HOME, load_git_vqa
 
 GitConfig = GitVqaConfig
 

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import transformers
@@ -22,7 +22,6 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
-from tessera.config import config
 from tessera.config import digest as config_digest
 from tessera.errors import CheckpointError
 from tessera.hub import SAVED, Home, files_digest, found, locate, pretrained
@@ -30,7 +29,8 @@ from tessera.scorers import bert as vocabulary
 from tessera.scorers.bert import PAD, START, Words, read_words
 from tessera.scorers.git import preprocess
 from tessera.scorers.git.preprocess import Preprocessing, read_preprocessing
-from tessera.scorers.placed import Held, Placement, held
+from tessera.scorers.git.settings import GitVqaConfig
+from tessera.scorers.placed import Held, held
 from tessera.scorers.rows import phrases, pieces, scores
 from tessera.tensors import Scores
 from tessera.types import Prompt
@@ -43,17 +43,6 @@ HOME = Home(
 PREPROCESSING = "the checkpoint's own, by PIL; yes against no after [CLS] and the question"
 
 UNASKED = frozenset({"spatial", "numeracy"})  # tasks of T2I-R1 that this reward is not for
-
-
-@config
-class GitVqaConfig:
-    """Names GIT-VQA (1.6 GB)."""
-
-    kind: Literal["git-vqa"] = "git-vqa"
-    weights: str | None = (
-        None  # folder as transformers saves it, or a hub id; unset: microsoft/git-large-vqav2
-    )
-    place: Placement = Placement()
 
 
 class GitVqaModel(nn.Module):

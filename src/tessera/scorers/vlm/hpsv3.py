@@ -32,11 +32,12 @@ from tessera.errors import CheckpointError
 from tessera.hub import Home, files_digest, fill, found, locate, read_state
 from tessera.rng import derive_seed
 from tessera.scorers.placed import Held, Placement, held
+from tessera.scorers.vlm.files import TOKENIZER_FILES
 from tessera.scorers.vlm.questions import hps_v3
 from tessera.scorers.vlm.qwen import QWEN_CONTROLS, asked, check_placeholder
 from tessera.scorers.vlm.rows import Verdict, finite, judged, missing, too_long
 from tessera.scorers.vlm.settings import HpsV3
-from tessera.scorers.vlm.words import TOKENIZER_FILES, Words, read_words
+from tessera.scorers.vlm.words import Words, read_words
 from tessera.tensors import Scores
 from tessera.types import Prompt
 

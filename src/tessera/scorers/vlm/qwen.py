@@ -23,8 +23,9 @@ from tessera.errors import CheckpointError
 from tessera.hub import Home, found, locate, pretrained
 from tessera.scorers.pictures import to_pil
 from tessera.scorers.placed import Held, Placement, held
+from tessera.scorers.vlm.files import MODEL_FILES
 from tessera.scorers.vlm.heads import all_logits
-from tessera.scorers.vlm.words import AFTER, BEFORE, MODEL_FILES, Words, read_words
+from tessera.scorers.vlm.words import AFTER, BEFORE, Words, read_words
 
 PICTURE_START, PICTURE, PICTURE_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
 END, END_OF_TEXT = "<|im_end|>", "<|endoftext|>"

@@ -7,7 +7,7 @@ from tessera.config import config
 from tessera.errors import UserError
 from tessera.hub import Home
 from tessera.scorers.placed import Placement
-from tessera.scorers.vlm.words import MODEL_FILES
+from tessera.scorers.vlm.files import MODEL_FILES
 
 Reading = Literal["expected", "text"]
 

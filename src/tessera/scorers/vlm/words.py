@@ -7,11 +7,6 @@ from typing import Any
 import transformers
 
 from tessera.errors import CheckpointError
-from tessera.hub import SAVED
-
-# What a folder must hold: a tokenizer in one file, or in the two of a byte-level BPE.
-TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json|vocab.json", "tokenizer.json|merges.txt")
-MODEL_FILES = ("config.json", "|".join(SAVED), *TOKENIZER_FILES)
 
 # The ChatML of Qwen2-VL, Qwen2.5-VL and LLaVA-OneVision, its default system message included
 # (chat_template.json of the first two; conversation `qwen_1_5` in LLaVA-VL/LLaVA-NeXT:llava/conversation.py).

@@ -1,7 +1,9 @@
 """Pictures in bounded batches, one frame of each, rounded once."""
 
+import pytest
 import torch
 
+from tessera.policies import convolving
 from tessera.policies.emu3 import pixels
 from tests.contracts.emu3 import tiny_emu3
 
@@ -18,6 +20,22 @@ def test_batches_are_bounded_and_change_nothing_and_one_frame_of_each_picture_is
         assert torch.equal(pixels.codes(vq, small, 2), pixels.codes(vq, small, 8))
     assert seen == [2, 2, 1, 5]
     assert (small.int() - large.int()).abs().max() <= 1
+
+
+@torch.no_grad()
+def test_a_cpu_takes_large_pictures_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    vq = tiny_emu3().vq
+    codes_BRC = torch.randint(64, (3, 3, 5))
+    together = pixels.pictures(vq, codes_BRC, 3)
+    seen: list[int] = []
+    vq.decoder.conv_in.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    vq.encoder.conv_in.register_forward_pre_hook(lambda module, given: seen.append(-len(given[0])))
+    side = vq.spatial_scale_factor
+    monkeypatch.setattr(convolving, "PIXELS_AT_ONCE", 2 * 3 * 5 * side**2)
+    apart = pixels.pictures(vq, codes_BRC, 3)
+    pixels.codes(vq, apart, 3)
+    assert seen == [2, 1, -2, -1]
+    assert (apart.int() - together.int()).abs().max() <= 1
 
 
 def test_pixels_are_rounded_and_clamped_to_bytes() -> None:

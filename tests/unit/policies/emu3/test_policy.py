@@ -102,15 +102,16 @@ def test_the_cache_has_a_place_for_each_end_of_a_row_and_the_last_place_is_writt
     spec = policy.spec
     cache = policy.new_cache(1, spec.prefix + spec.tokens - 1)
     ends = grid[0] - 1  # the last row's is never read
-    assert cache.keys.shape[3] == spec.prefix + spec.tokens - 1 + ends
-    cache.keys.fill_(torch.nan)
+    assert cache.length == spec.prefix + spec.tokens - 1 + ends
+    keys, _ = cache.store.tensors
+    keys.fill_(torch.nan)
     with torch.no_grad():
         policy.prefill(policy.tokenize(["a star"]), cache)
         for index in range(spec.tokens - 1):
             policy.step(torch.tensor([index]), index, cache)
     blank = int(cache.blank_B)
-    assert cache.keys[:, :, :, blank:].isfinite().all()
-    assert cache.keys[:, :, :, :blank].isnan().all()  # no slot that all rows leave blank is computed
+    assert keys[:, :, :, blank:].isfinite().all()
+    assert keys[:, :, :, :blank].isnan().all()  # no slot that all rows leave blank is computed
 
 
 def test_what_stands_in_blank_slots_and_in_the_cache_before_changes_nothing() -> None:
@@ -126,8 +127,8 @@ def test_what_stands_in_blank_slots_and_in_the_cache_before_changes_nothing() ->
 def _seventh(policy: Emu3Policy, text: TextBatch, before: float) -> Tensor:
     """Returns the features of the code behind six others, past the end of a row; the cache held something."""
     cache = policy.new_cache(len(text), policy.spec.prefix + policy.spec.tokens - 1)
-    cache.keys.fill_(before)
-    cache.values.fill_(before)
+    for half in cache.store.tensors:
+        half.fill_(before)
     with torch.no_grad():
         policy.prefill(text, cache)
         return [policy.step(torch.tensor([3, 9]), index, cache) for index in range(6)][-1]
@@ -179,7 +180,7 @@ def test_half_precision_stays_finite_and_close_and_leaves_the_vq_model_alone() -
         ours = half.head(half.features(text, tokens_BT))
         cache = half.new_cache(2, half.spec.prefix)
         first = half.prefill(text, cache)
-    assert ours.dtype == cache.keys.dtype == first.dtype == torch.bfloat16
+    assert {each.dtype for each in (ours, first, *cache.store.tensors)} == {torch.bfloat16}
     assert (ours.float() - expected).abs().mean() < 0.1 * expected.abs().mean()
     assert half.vq.dtype == torch.float32
     assert half.decode(tokens_BT).shape == (2, 6, 10, 3)

@@ -45,10 +45,10 @@ def test_what_a_cache_held_before_is_never_read() -> None:
     policy = tiny_janus()
     text, cache = policy.tokenize(PROMPTS), _cache(tiny_janus(), len(PROMPTS))
     with torch.no_grad():
-        for half in (cache.keys, cache.values):
+        for half in cache.store.tensors:
             half.zero_()
         clean = _stepped(policy, text, cache)
-        for half in (cache.keys, cache.values):
+        for half in cache.store.tensors:
             half.fill_(torch.nan)
         assert torch.equal(_stepped(policy, text, cache), clean)
 
@@ -57,11 +57,12 @@ def test_no_slot_that_all_rows_leave_blank_is_computed() -> None:
     policy = tiny_janus()
     text, cache = policy.tokenize(PROMPTS[:1]), _cache(tiny_janus(), 1)
     blank = int(text.mask.logical_not().sum())
-    cache.keys.fill_(torch.nan)
+    keys, _ = cache.store.tensors
+    keys.fill_(torch.nan)
     with torch.no_grad():
         policy.prefill(text, cache)
-    assert cache.keys[:, :, :, :blank].isnan().all()
-    assert cache.keys[:, :, :, blank : policy.spec.prefix].isfinite().all()
+    assert keys[:, :, :, :blank].isnan().all()
+    assert keys[:, :, :, blank : policy.spec.prefix].isfinite().all()
 
 
 def test_fan_out_carries_where_rows_begin() -> None:

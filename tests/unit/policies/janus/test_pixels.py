@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
+from tessera.policies import convolving
 from tessera.policies.janus import pixels
 from tests.contracts.janus import tiny_janus
 
@@ -32,7 +34,7 @@ def test_batches_are_bounded_and_change_nothing() -> None:
     """Up to one level: a convolution may round otherwise in another batch."""
     vq = tiny_janus().model.model.vqmodel
     seen: list[int] = []
-    handle = vq.decoder.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    handle = vq.decoder.conv_in.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
     tokens_BT = torch.randint(64, (5, 16))
     with torch.no_grad():
         small, large = (pixels.pictures(vq, tokens_BT, at_once) for at_once in (2, 8))
@@ -40,6 +42,40 @@ def test_batches_are_bounded_and_change_nothing() -> None:
         assert torch.equal(pixels.codes(vq, small, 2), pixels.codes(vq, small, 8))
     assert seen == [2, 2, 1, 5]
     assert (small.int() - large.int()).abs().max() <= 1
+
+
+@torch.no_grad()
+def test_on_a_cpu_the_numbers_are_those_of_transformers_decoder_and_no_weight_is_touched() -> None:
+    policy = tiny_janus()
+    vq: Any = policy.model.model.vqmodel  # for which transformers wants one kind of integers
+    tokens_BT, digest = torch.randint(64, (3, 16)), policy.digest()
+    torch.testing.assert_close(pixels._decoded(vq, tokens_BT), vq.decode(tokens_BT), rtol=0, atol=1e-5)
+    assert policy.digest() == digest
+    assert all(each.is_contiguous() for each in vq.parameters())
+
+
+@torch.no_grad()
+def test_sixteen_bits_are_left_to_transformers_decoder() -> None:
+    vq: Any = tiny_janus().model.model.vqmodel
+    vq.to(torch.bfloat16)
+    tokens_BT = torch.randint(64, (3, 16))
+    assert torch.equal(pixels._decoded(vq, tokens_BT), vq.decode(tokens_BT))
+
+
+@torch.no_grad()
+def test_a_cpu_takes_large_pictures_one_by_one_and_another_device_as_many_as_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vq: Any = tiny_janus().model.model.vqmodel
+    seen: list[int] = []
+    vq.decoder.conv_in.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    vq.encoder.conv_in.register_forward_pre_hook(lambda module, given: seen.append(-len(given[0])))
+    tokens_BT = torch.randint(64, (3, 16))
+    monkeypatch.setattr(convolving, "PIXELS_AT_ONCE", 8 * 8)
+    pixels.codes(vq, pixels.pictures(vq, tokens_BT, 2), 2)
+    vq.to("meta")
+    pixels.pictures(vq, tokens_BT.to("meta"), 2)
+    assert seen == [1, 1, 1, -1, -1, -1, 2, 1]
 
 
 def test_pixels_are_rounded_and_clamped_to_bytes() -> None:

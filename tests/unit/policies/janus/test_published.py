@@ -32,7 +32,7 @@ def test_a_position_of_the_cache_is_as_large_as_the_sizes_say() -> None:
     """16 pictures with guidance, 1B in bfloat16: 2 x 16 rows x 2 x 24 layers x 2048 x 2 bytes a position."""
     policy = random_janus("1b", seed=0, device=torch.device("meta"))
     cache = policy.new_cache(32, 10)
-    assert cache.keys.nbytes + cache.values.nbytes == 32 * 10 * 2 * 24 * 2048 * 2
+    assert sum(half.nbytes for half in cache.store.tensors) == 32 * 10 * 2 * 24 * 2048 * 2
 
 
 def test_the_spec_is_that_of_the_official_script() -> None:

@@ -120,7 +120,7 @@ def test_rotations_stay_in_float32_when_the_weights_are_halved() -> None:
     with torch.no_grad():
         assert policy.features(text, tokens_BT).dtype == torch.bfloat16
     assert policy.transformer._turns.dtype == torch.float32
-    assert policy.new_cache(1, 3).keys.dtype == torch.bfloat16
+    assert {each.dtype for each in policy.new_cache(1, 3).tensors} == {torch.bfloat16}
 
 
 def test_captions_without_an_encoder_are_our_own_mistake() -> None:

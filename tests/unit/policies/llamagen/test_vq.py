@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tessera.policies import convolving
 from tessera.policies.llamagen import vq
 from tessera.policies.llamagen.config import VQConfig
 from tests.contracts.llamagen import TINY_VQ, tiny_c2i
@@ -25,6 +26,24 @@ def test_a_batch_is_decoded_and_encoded_in_bounded_pieces(monkeypatch: pytest.Mo
 def test_one_picture_is_decoded_even_where_it_is_larger_than_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vq, "PIXELS_AT_ONCE", 1)
     assert tiny_c2i().tokenizer.decode(torch.zeros(2, 16, dtype=torch.long)).shape == (2, 8, 8, 3)
+
+
+def test_what_a_cpu_does_otherwise_gives_the_same_numbers() -> None:
+    """With gradients torch's own norms run, without them those for a CPU."""
+    tokenizer = tiny_c2i().tokenizer
+    tokens_BT = torch.randint(TINY_VQ.codebook, (3, 16))
+    plain = tokenizer.reconstruct(tokens_BT)
+    with torch.no_grad():
+        torch.testing.assert_close(tokenizer.reconstruct(tokens_BT), plain, rtol=0, atol=1e-5)
+
+
+def test_a_cpu_takes_large_pictures_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = tiny_c2i().tokenizer
+    seen: list[int] = []
+    tokenizer.decoder.register_forward_hook(lambda module, args, out: seen.append(len(args[0])))
+    monkeypatch.setattr(convolving, "PIXELS_AT_ONCE", 8 * 8)
+    tokenizer.decode(torch.zeros(3, 16, dtype=torch.long))
+    assert seen == [1, 1, 1]
 
 
 def test_levels_are_rounded_and_clamped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ import torch
 from tessera.config import from_plain
 from tessera.errors import CheckpointError
 from tessera.protocols import Scorer
-from tessera.scorers.blip.imagereward import ImageRewardConfig
 from tessera.scorers.blip.load import ENTRIES, BlipConfig, load_blip
-from tessera.scorers.blip.vqa import AUTHORS, BlipVqaConfig
+from tessera.scorers.blip.settings import BlipVqaConfig, ImageRewardConfig
+from tessera.scorers.blip.vqa import AUTHORS
 from tessera.scorers.placed import Placement
 from tessera.types import Prompt
 from tests.unit.scorers.blip import contract, reference

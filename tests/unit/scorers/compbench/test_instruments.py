@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tessera.scorers.blip.vqa import AUTHORS, BlipVqaConfig, load_blip_vqa
+from tessera.scorers.blip.settings import BlipVqaConfig
+from tessera.scorers.blip.vqa import AUTHORS, load_blip_vqa
 from tessera.scorers.clip.load import load_clip
 from tessera.scorers.clip.settings import ClipScore
 from tessera.scorers.compbench.evaluator import Evaluator

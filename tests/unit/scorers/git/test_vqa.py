@@ -9,7 +9,8 @@ from tessera.config import from_plain
 from tessera.errors import CheckpointError
 from tessera.protocols import Scorer
 from tessera.scorers.git.load import ENTRIES, load_git
-from tessera.scorers.git.vqa import GitVqaConfig, load_git_vqa, questions
+from tessera.scorers.git.settings import GitVqaConfig
+from tessera.scorers.git.vqa import load_git_vqa, questions
 from tessera.scorers.placed import Placement
 from tessera.types import Prompt
 from tests.unit.scorers.blip import contract
