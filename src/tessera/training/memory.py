@@ -27,7 +27,7 @@ bookkeeping as in Korthikanti and others (arXiv:2205.05198, section 4), who have
 throughout. Left out: decoding codes to pictures, the reward's model, what PyTorch itself takes, holes in the
 heap; and what strategy=fsdp saves, less the whole copy that it draws with.
 
-`python -m tests.performance.memory` holds the estimate against reality: 0.9 to 1.3 times what was measured.
+`python -m tests.performance.memory` holds the estimate against reality: 0.8 to 1.5 times what was measured.
 """
 
 import json

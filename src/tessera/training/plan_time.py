@@ -85,8 +85,8 @@ def _sampling(sizes: Sizes, work: Work, gpu: Gpu, round_: Round) -> float:
     it, spec = sizes.footprint, sizes.spec
     w, branches = it.weight_bytes, 2 if work.drawn_guided else 1
     sequences = work.drawn * branches
-    # Keys and values of one; what is made of an int8 cache is written, and read again.
-    position = it.layers * (it.slot_bytes + 2 * it.read_bytes)
+    # Keys and values of one; those made of an int8 cache are written, multiplied in place, and attended.
+    position = it.layers * (it.slot_bytes + 4 * it.read_bytes)
     speed = (gpu.bfloat16 if w == 2 else gpu.float32) * TRAINING
     # Cached positions grow by one a step: their mean is what all steps read on average.
     cached = position * (spec.prefix + spec.tokens / 2)
