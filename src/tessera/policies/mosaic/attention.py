@@ -17,7 +17,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.nn.attention.bias import causal_lower_right
 
 from tessera.policies.mosaic.groups import Columns
 
@@ -49,6 +48,9 @@ def _later(q: Tensor) -> Tensor:
 
 def _fused(qkv_NE: Tensor, columns: Columns, heads: int) -> Tensor:
     """Returns the same by torch's kernel, which wants keys and values of a whole row."""
+    # It brings torch's compiler along, half a second of imports that a CPU has no use for.
+    from torch.nn.attention.bias import causal_lower_right  # noqa: PLC0415
+
     parts = [part.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4) for part in columns.split(qkv_NE)]
     (q_text, k_text, v_text), (q, k, v) = parts
     text_R = columns.text_G.repeat_interleave(columns.width)
