@@ -38,7 +38,7 @@ class Emu3Config:
     # Pictures decoded or encoded at once: 0.5 GB for each tensor of activations at 720 x 720 pixels.
     vq_batch: int = 1
     # Of keys and values while pictures are drawn; int8 takes about half of bfloat16, so that more are drawn
-    # at once, by slower steps (sampling/cache.py says what else it costs). Nothing else uses it.
+    # at once, by slower steps (sampling/cache.py says what else it costs). Replay needs none.
     cache: CacheForm = "full"
 
     def __post_init__(self) -> None:

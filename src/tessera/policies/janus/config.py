@@ -23,7 +23,7 @@ class JanusConfig:
     text_slots: int = 96  # tokens of the longest prompt, with its template
     vq_batch: int = 16  # pictures decoded or encoded at once; the largest activation of 16 has 0.6 GB
     # Of keys and values while pictures are drawn; int8 takes about half of bfloat16, so that more are drawn
-    # at once, by slower steps (sampling/cache.py says what else it costs). Nothing else uses it.
+    # at once, by slower steps (sampling/cache.py says what else it costs). Replay needs none.
     cache: CacheForm = "full"
 
     def __post_init__(self) -> None:

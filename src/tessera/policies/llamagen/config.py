@@ -97,7 +97,7 @@ class LlamaGenConfig:
     default_view: View
     vq: VQConfig = field(default_factory=VQConfig)
     # Of keys and values while pictures are drawn; int8 takes about half of bfloat16, so that more are drawn
-    # at once, by slower steps (sampling/cache.py says what else it costs). Nothing else uses it.
+    # at once, by slower steps (sampling/cache.py says what else it costs). Replay needs none.
     cache: CacheForm = "full"
 
     def __post_init__(self) -> None:
