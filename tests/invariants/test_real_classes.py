@@ -76,7 +76,10 @@ def test_a_killed_run_goes_on_bit_for_bit(
 def test_in_half_precision_replay_stays_within_the_bound_of_the_recipes(
     logp_view: str, tmp_path: Path
 ) -> None:
-    """Weights of bfloat16 and an adapter in float32, as the recipes for real models have them."""
+    """Weights of bfloat16 and an adapter in float32, as the recipes for real models have them.
+
+    Under the conditional view nothing that was drawn is there to compare with: there is no gap.
+    """
     save_policy(load_policy("random:janus-tiny"), tmp_path / "policy", torch.bfloat16)
     model = JanusConfig(weights=str(tmp_path / "policy"), dtype="bfloat16")
     base = short("janus", "grpo", adapter=LoRAConfig(rank=2), precision="bfloat16", model=model)
@@ -85,7 +88,10 @@ def test_in_half_precision_replay_stays_within_the_bound_of_the_recipes(
     run_in(tmp_path / "run", replace(base, algorithm=own))
     gaps = [row["sample_replay_gap"] for row in read_jsonl(tmp_path / "run" / "metrics.jsonl")]
     assert len(gaps) == STEPS
-    assert 0 < max(gaps) < REPLAY_GAP
+    if logp_view == "guided":
+        assert 0 < max(gaps) < REPLAY_GAP
+    else:
+        assert set(gaps) == {None}
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from tessera.tensors import TextBatch
 TRIES = 5
 COPIED = {"cpu": 2**27, "cuda": 2**30}  # bytes: more than the caches of a processor hold
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices of a product
-VERSIONS = ("torch", "transformers", "numpy")
+VERSIONS = ("transformers", "numpy")
 CPUS = Path("/proc/cpuinfo")  # of Linux
 
 
@@ -112,6 +112,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         "system": platform.platform(),
         "versions": {
             "python": platform.python_version(),
+            "torch": torch.__version__,  # which names its build, as the package's own does not everywhere
             **{name: version(name) for name in VERSIONS},
         },
     }
