@@ -5,8 +5,6 @@ of a network. On a CPU the thread needs cores that drawing leaves idle: two team
 are slower than one after the other. On a GPU it has a stream of its own.
 """
 
-import os
-import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -15,6 +13,7 @@ from typing import Any
 import torch
 
 from tessera.algorithms.base import Beside, Made
+from tessera.pool import cores
 
 
 class Thread(Beside):
@@ -54,5 +53,4 @@ def pays(device: torch.device, processes: int) -> bool:
     """Returns whether a thread beside the drawing is known to save time: where cores would be idle."""
     if device.type != "cpu":
         return False  # not measured, and decoding would need its memory beside that of drawing
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return 2 * torch.get_num_threads() * processes <= cores
+    return 2 * torch.get_num_threads() * processes <= cores()
