@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tessera.algorithms.grpo import GRPO, GRPOConfig, TokenBatch
+from tessera.algorithms.grouped import TokenBatch
+from tessera.algorithms.grpo import GRPO, GRPOConfig
 from tessera.policies.base import PolicyModule
 from tessera.policies.reference import frozen_copy
 from tessera.sampling.captured import can_capture, release, sample_rows

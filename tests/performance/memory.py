@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from tessera.algorithms.grpo import GRPO, GRPOConfig, TokenBatch
+from tessera.algorithms.grouped import TokenBatch
+from tessera.algorithms.grpo import GRPO, GRPOConfig
 from tessera.policies.lora import LoRAConfig, LoRAPolicy
 from tessera.policies.mosaic.config import MosaicConfig, TokenizerConfig, TransformerConfig
 from tessera.policies.mosaic.policy import MosaicPolicy

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tessera.algorithms.grpo import GRPO, TokenBatch
+from tessera.algorithms.grouped import TokenBatch
+from tessera.algorithms.grpo import GRPO
 from tessera.bench.baselines import drawing, growing_rollout
 from tessera.bench.plain_pictures import plain_pictures
 from tessera.objective.advantage import group_advantages

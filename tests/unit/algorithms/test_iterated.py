@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from tessera.algorithms.base import Context
 from tessera.algorithms.dpo import DPOConfig
-from tessera.algorithms.grpo import GRPO, GRPOConfig, TokenBatch
+from tessera.algorithms.grouped import TokenBatch
+from tessera.algorithms.grpo import GRPO, GRPOConfig
 from tessera.algorithms.iterated import Iterated, IteratedConfig
 from tessera.errors import UserError
 from tessera.policies.saved import read_saved

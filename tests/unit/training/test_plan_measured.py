@@ -14,7 +14,8 @@ from torch import Tensor
 
 from tessera.algorithms.base import Batch
 from tessera.algorithms.dpo import DPO, DPOConfig, PairBatch
-from tessera.algorithms.grpo import GRPO, GRPOConfig, TokenBatch
+from tessera.algorithms.grouped import TokenBatch
+from tessera.algorithms.grpo import GRPO, GRPOConfig
 from tessera.policies.base import PolicyModule
 from tessera.policies.lora import LoRAConfig, LoRAPolicy
 from tessera.policies.mosaic.config import MosaicConfig, TokenizerConfig, TransformerConfig
