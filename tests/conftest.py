@@ -31,7 +31,9 @@ def _one_thread_and_fixed_seeds() -> None:
     np.random.seed(SEED)
     if (torch := sys.modules.get("torch")) is not None:
         torch.manual_seed(SEED)
-        torch.set_num_threads(1)
+        from tessera.devices import use_cpu
+
+        use_cpu(1)  # as commands and their processes do
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

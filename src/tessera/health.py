@@ -13,6 +13,7 @@ import torch
 from packaging.requirements import Requirement
 
 from tessera.data.home import DATA_VARIABLE
+from tessera.devices import PLAIN, PRODUCTS, onednn_pays, onednn_wanted
 from tessera.errors import TesseraError
 from tessera.policies.load import load_policy
 from tessera.policies.settings import SHIPPED
@@ -104,6 +105,11 @@ def _devices() -> Iterator[Check]:
         found=f"{cores()} cores; OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, "
         f"OMP_WAIT_POLICY={waiting}; commands use --threads 1 unless told",
     )
+    if onednn_wanted():
+        makes = f"oneDNN, faster here and as exact; {PRODUCTS}=torch leaves them as torch has them"
+    else:
+        makes = f"{PLAIN}, as {PRODUCTS} says; oneDNN would be faster" if onednn_pays() else PLAIN
+    yield Check(name="products", ok=True, found=f"of float32 on the CPU: {makes}")
 
 
 def _data() -> Check:

@@ -68,7 +68,7 @@ def test_train_in_bfloat16_stands_beside_the_plain_loop_in_both(
     words = ("--prompts", "2", "--group", "2", "--micro-batch", "4", "--precision", "bfloat16")
     assert bench.run(["train", *words, "--repeats", "1", "--device", "cpu", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "train-mosaic-bfloat16.json").read_text(encoding="utf-8"))
-    assert set(result["seconds"]) == {"ours", "plain loop", "plain loop, float32"}
+    assert {"ours", "plain loop", "plain loop, float32"} <= set(result["seconds"])
     out = capsys.readouterr().out
     assert "learning in bfloat16" in out
     assert (

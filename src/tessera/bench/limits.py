@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from os import cpu_count
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from tessera.bench.ratio import Clock, spread
 from tessera.config import config
+from tessera.devices import CPUS, products
 from tessera.policies.base import PolicyModule
 from tessera.tensors import TextBatch
 
@@ -27,7 +27,6 @@ TRIES = 5
 COPIED = {"cpu": 2**27, "cuda": 2**30}  # bytes: more than the caches of a processor hold
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices of a product
 VERSIONS = ("transformers", "numpy")
-CPUS = Path("/proc/cpuinfo")  # of Linux
 
 
 @config
@@ -108,6 +107,7 @@ def machine(device: torch.device) -> dict[str, Any]:
     return {
         "processor": processor(),
         "cores": cpu_count(),
+        "products": products(),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "system": platform.platform(),
         "versions": {

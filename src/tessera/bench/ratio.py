@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import torch
 
 from tessera.config import config
+from tessera.devices import PLAIN, products, torch_products
+
+OUR_PRODUCTS = ", our products"  # a name's end: what is timed has them from this process
 
 
 @config
@@ -74,6 +77,30 @@ def in_turns(clock: Clock, works: Mapping[str, Callable[[], object]], repeats: i
         for name in names[first:] + names[:first]:
             taken[name].append(clock.seconds(works[name]))
     return taken
+
+
+def of_others(works: Mapping[str, Callable[[], object]]) -> dict[str, Callable[[], object]]:
+    """Returns the works with torch's products, as their users run them; and with ours, where those differ."""
+
+    def unasked(work: Callable[[], object]) -> Callable[[], object]:
+        def run() -> None:
+            with torch_products():
+                work()
+
+        return run
+
+    if products() == PLAIN:
+        return dict(works)
+    both: dict[str, Callable[[], object]] = {}
+    for name, work in works.items():
+        both |= {name: unasked(work), f"{name}{OUR_PRODUCTS}": work}
+    return both
+
+
+def with_our_products(seconds: Mapping[str, Sequence[float]]) -> dict[str, Spread]:
+    """Returns how many times longer others take with our products, by name; empty where those are torch's."""
+    theirs = {name: taken for name, taken in seconds.items() if name.endswith(OUR_PRODUCTS)}
+    return {name: ratio(taken, seconds["ours"]) for name, taken in theirs.items()}
 
 
 def spread(values: Sequence[float]) -> Spread:

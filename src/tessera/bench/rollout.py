@@ -1,5 +1,6 @@
 """How fast pictures are drawn: our sampler, the loop of the field, and transformers' `generate`, in turns.
 
+Where this process chose who makes products (`devices.use_cpu`), the others run without that and with it.
 Where the sampler replays recorded steps (on a GPU), it is timed step by step, too.
 
 Before anything is timed all of them draw the likeliest tokens, which must be the same. Where a row parts from
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from tessera.bench.baselines import drawing, growing_rollout, likeliest
 from tessera.bench.limits import Limits, step_cost
-from tessera.bench.ratio import Clock, in_turns, rate, ratio
+from tessera.bench.ratio import Clock, in_turns, of_others, rate, ratio, with_our_products
 from tessera.config import to_plain
 from tessera.policies.base import PolicyModule
 from tessera.rng import rollout_seed, uniforms
@@ -79,15 +80,13 @@ def bench_rollout(
         for name, theirs_BT in drawn.items()
     }
     pick = drawing(view)
-    works: dict[str, Draw] = {
-        "ours": lambda: ours(view),
-        "growing cache": lambda: growing_rollout(policy, text_B, view, pick),
-    }
+    theirs: dict[str, Draw] = {"growing cache": lambda: growing_rollout(policy, text_B, view, pick)}
+    if generate is not None:
+        theirs["generate"] = lambda: generate(greedy=False)
+    works = {"ours": lambda: ours(view), **of_others(theirs)}
     if recorded:
         works[BY_STEPS] = lambda: by_steps(view)
         ours(view)  # recorded now, as for all batches but the first
-    if generate is not None:
-        works["generate"] = lambda: generate(greedy=False)
     clock = Clock(policy.device)
     on_progress("drawing in turns", 0, 1)
     seconds = in_turns(clock, works, repeats)
@@ -107,6 +106,7 @@ def bench_rollout(
         **cost.share(middle, limits),
         "ratio_vs_growing_cache": to_plain(ratio(seconds["growing cache"], mine)),
         "ratio_vs_generate": to_plain(ratio(seconds["generate"], mine)) if generate is not None else None,
+        "ratios_with_our_products": to_plain(with_our_products(seconds)),
         "ratio_of_replay": to_plain(ratio(seconds[BY_STEPS], mine)) if recorded else None,
         "near_ties": parted,
     }

@@ -14,6 +14,9 @@ Precision is that of training alone, as in a run: under bfloat16 both loops repl
 draw with the weights as they are. Then a third work stands beside the two, the plain loop without autocast:
 the first ratio is that of the loops, the second has in it what the lower precision buys, too.
 
+Where this process has its products of float32 made by other kernels than torch's choice (`devices.use_cpu`),
+the plain loops stand there twice: as they run for whoever writes them, and with these products.
+
 Phases: `sample` and `update` are timed as they run. Of the parts inside, `prefill`, `reference` and
 `optimizer` are run again by themselves; `steps` and `policy` are what is left of `sample` and of the loss.
 """
@@ -29,7 +32,7 @@ from tessera.algorithms.base import MAX_REPLAY_GAP, LogpView
 from tessera.algorithms.grouped import TokenBatch
 from tessera.algorithms.grpo import GRPO, GRPOConfig
 from tessera.bench.limits import Limits, measure_products
-from tessera.bench.ratio import Clock, Phases, in_turns, ratio, spread
+from tessera.bench.ratio import Clock, Phases, in_turns, of_others, ratio, spread, with_our_products
 from tessera.bench.steps import Precision, Work, checked, our_step, plain_loop
 from tessera.config import to_plain
 from tessera.policies.base import PolicyModule
@@ -97,9 +100,9 @@ def bench_train(
         if policy.device.type == "cuda":
             peaks.append(torch.cuda.max_memory_allocated(policy.device))
 
-    works: dict[str, Callable[[], object]] = {"ours": ours, PLAIN: partial(plain_loop, work)}
+    works: dict[str, Callable[[], object]] = {"ours": ours, **of_others({PLAIN: partial(plain_loop, work)})}
     if precision == "bfloat16" and next(policy.parameters()).dtype == torch.float32:
-        works[PLAIN_FLOAT32] = partial(plain_loop, work, autocast=False)
+        works |= of_others({PLAIN_FLOAT32: partial(plain_loop, work, autocast=False)})
     on_progress("steps in turns", 0, 1)
     seconds = in_turns(clock, works, repeats)
     alone = _alone(work, last[0], clock)
@@ -128,6 +131,7 @@ def bench_train(
         "ratio_vs_plain_loop_float32": (
             to_plain(ratio(seconds[PLAIN_FLOAT32], seconds["ours"])) if PLAIN_FLOAT32 in seconds else None
         ),
+        "ratios_with_our_products": to_plain(with_our_products(seconds)),
     }
 
 

@@ -19,7 +19,7 @@ from tessera.benchmarks.mosaic import MosaicBenchmark
 from tessera.config import from_plain, merged
 from tessera.data import home
 from tessera.data.prompt_files import SUFFIXES
-from tessera.devices import share_gpus
+from tessera.devices import share_gpus, use_cpu
 from tessera.errors import UserError, unknown
 from tessera.plugins import check_name, load_named
 from tessera.protocols import Benchmark
@@ -72,10 +72,12 @@ class Opener:
     called: Mapping[str, str]  # by its own name, what it is asked for by
     words: Mapping[str, Sequence[str]]  # by the latter
     data: Path | None
+    threads: int | None = None  # of a CPU, for each process
 
     def __call__(self, name: str, process: int) -> Any:
         """Returns the benchmark for a process, by its number."""
         share_gpus(process)
+        use_cpu(self.threads)
         asked = self.called[name]
         return load_benchmark(asked, self.words.get(asked, ()), self.data)
 

@@ -21,6 +21,8 @@ def rollout_lines(result: Mapping[str, Any]) -> list[str]:
         lines.append(f"     against the growing cache {spread_text(row['ratio_vs_growing_cache'])}")
         if row["ratio_vs_generate"] is not None:
             lines.append(f"     against generate          {spread_text(row['ratio_vs_generate'])}")
+        for name, times in row["ratios_with_our_products"].items():
+            lines.append(f"     against {name} {spread_text(times)}")
         if row["ratio_of_replay"] is not None:
             lines.append(f"     against step by step      {spread_text(row['ratio_of_replay'])}")
         ties = {name: count for name, count in row["near_ties"].items() if count}
@@ -61,6 +63,8 @@ def train_lines(result: Mapping[str, Any]) -> list[str]:
         lines.append(f"peak of the GPU's memory        {peak / 1e9:.1f} GB")
     if (other := result["ratio_vs_plain_loop_float32"]) is not None:
         lines.append(f"against it in float32           {spread_text(other)}")
+    for name, times in result["ratios_with_our_products"].items():
+        lines.append(f"against {name:23} {spread_text(times)}")
     return lines
 
 
@@ -138,7 +142,7 @@ def head_lines(result: Mapping[str, Any]) -> Sequence[str]:
         f"{result['policy']}, {machine_text(result)}",
         f"{result['machine']['gpu'] or result['machine']['processor']}: copies "
         f"{limits['bytes_per_second'] / GIGA:.3g} GB/s{says} and multiplies at "
-        f"{limits['flops'] / GIGA:.4g} GFLOP/s",
+        f"{limits['flops'] / GIGA:.4g} GFLOP/s (products: {result['machine']['products']})",
     ]
 
 

@@ -96,8 +96,8 @@ def run(arguments: Sequence[str]) -> int:
     called = {each.name: name for name, each in opened.items()}
     workers = Workers(
         processes=positive("processes", flags.processes),
-        policy=partial(open_policy, name=flags.policy, device=flags.device),
-        benchmark=Opener(called=called, words=words, data=flags.data_dir),
+        policy=partial(open_policy, name=flags.policy, device=flags.device, threads=flags.threads),
+        benchmark=Opener(called=called, words=words, data=flags.data_dir, threads=flags.threads),
     )
     # No settings that a resume must repeat: candidates are the same whatever their number, and kept.
     asked = {"best_of": candidates, "scorers": {scorer.name: scorer.digest() for scorer in scorers}}
@@ -143,12 +143,13 @@ def some(name: str, value: int | None) -> int | None:
     return None if value is None else positive(name, value)
 
 
-def open_policy(process: int, *, name: str, device: str | None) -> "PolicyModule":
+def open_policy(process: int, *, name: str, device: str | None, threads: int) -> "PolicyModule":
     """Returns the policy for another process, by its number."""
-    from tessera.devices import device_of, share_gpus
+    from tessera.devices import device_of, share_gpus, use_cpu
     from tessera.policies.load import load_policy
 
     share_gpus(process)
+    use_cpu(threads)
     return load_policy(name).to(device_of(device))
 
 

@@ -60,6 +60,7 @@ def rollout(result: Mapping[str, Any]) -> Part:
             "growing cache": row["ratio_vs_growing_cache"],
             "generate": row["ratio_vs_generate"],
             "ours, step by step": row.get("ratio_of_replay"),  # where steps are recorded: on a GPU
+            **row["ratios_with_our_products"],
         }
         rows = [
             (name, each["median"], f"{plain(each['median'])} images/s", _times(ratios.get(name)))
@@ -86,6 +87,7 @@ def train(result: Mapping[str, Any]) -> Part:
     ratios = {
         "plain loop": result["ratio_vs_plain_loop"],
         "plain loop, float32": result["ratio_vs_plain_loop_float32"],
+        **result["ratios_with_our_products"],
     }
     rows = [
         (

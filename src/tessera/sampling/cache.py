@@ -18,10 +18,12 @@ rounded was divided by the scale as it is kept, so that one of 16 bits loses not
 Axes: N layers, B rows, H heads, S slots, D features of a head, K tokens written at once.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Int8
 from torch import Tensor
@@ -102,9 +104,7 @@ class StaticCache:
         and 0 times what memory happens to hold may be NaN.
         """
         shape = (layers, rows, heads, length, features)
-        return StaticCache(
-            torch.zeros(shape, dtype=dtype, device=device), torch.zeros(shape, dtype=dtype, device=device)
-        )
+        return StaticCache(_zeros(shape, dtype, device), _zeros(shape, dtype, device))
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -245,6 +245,16 @@ def quantised(
     # Not 0, by which nothing can be divided: the smallest number is too small to matter.
     scale = (wide.abs().amax(-1, keepdim=True) / LEVELS).to(dtype).clamp(min=torch.finfo(dtype).tiny)
     return (wide / scale).round().to(torch.int8), scale
+
+
+def _zeros(shape: Sequence[int], dtype: torch.dtype, device: torch.device | None) -> Tensor:
+    """Returns a tensor of zeros."""
+    if 0 in shape or (device is not None and device.type != "cpu"):
+        return torch.zeros(shape, dtype=dtype, device=device)
+    # Numpy asks for pages that are zero already, and for large ones; torch writes zeros over small ones, for
+    # 7 % of the time that 64 pictures of mosaic take.
+    store = np.zeros(math.prod(shape) * dtype.itemsize, dtype=np.uint8)
+    return torch.from_numpy(store).view(dtype).view(shape)
 
 
 def _times(whole: Tensor, scales: Tensor) -> Tensor:

@@ -2,9 +2,21 @@
 
 import time
 
+import pytest
 import torch
 
-from tessera.bench.ratio import Clock, Phases, Spread, in_turns, rate, ratio
+from tessera.bench import ratio as ratios
+from tessera.bench.ratio import (
+    Clock,
+    Phases,
+    Spread,
+    in_turns,
+    of_others,
+    rate,
+    ratio,
+    with_our_products,
+)
+from tessera.devices import PLAIN
 
 CPU = Clock(torch.device("cpu"))
 
@@ -24,6 +36,30 @@ def test_works_take_turns_and_another_begins_each_round() -> None:
     seconds = in_turns(CPU, works, 4)
     assert "".join(done) == "abcbcacababc"
     assert {name: len(each) for name, each in seconds.items()} == {"a": 4, "b": 4, "c": 4}
+
+
+@pytest.mark.parametrize("makes", ["oneDNN", PLAIN])
+def test_others_run_with_torchs_products_and_with_ours_where_these_differ(
+    makes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_float32_matmul_precision()
+    monkeypatch.setattr(ratios, "products", lambda: makes)
+    ran: list[str] = []
+    works = of_others({"theirs": lambda: ran.append(torch.get_float32_matmul_precision())})
+    torch.set_float32_matmul_precision("medium")
+    try:
+        for work in works.values():
+            work()
+    finally:
+        torch.set_float32_matmul_precision(before)
+    named = dict(zip(works, ran, strict=True))
+    both = {"theirs": "highest", "theirs, our products": "medium"}
+    assert named == (both if makes == "oneDNN" else {"theirs": "medium"})
+
+
+def test_ratios_with_our_products_stand_apart() -> None:
+    seconds = {"ours": [2.0], "theirs": [6.0], "theirs, our products": [3.0]}
+    assert with_our_products(seconds) == {"theirs, our products": Spread(median=1.5, low=1.5, high=1.5)}
 
 
 def test_on_one_thread_of_a_cpu_waiting_costs_nothing() -> None:

@@ -47,9 +47,14 @@ ROLLOUT = result(
             "batch": 8,
             "prompts": 1,
             "ms_per_step": 1.2,
-            "images_per_second": {"ours": spread(100.0), "growing cache": spread(50.0)},
+            "images_per_second": {
+                "ours": spread(100.0),
+                "growing cache": spread(50.0),
+                "growing cache, our products": spread(57.0),
+            },
             "ratio_vs_growing_cache": spread(2.0),
             "ratio_vs_generate": None,
+            "ratios_with_our_products": {"growing cache, our products": spread(1.75)},
             "share_of_bandwidth": 0.25,
             "share_of_products": 0.5,
         }
@@ -68,6 +73,7 @@ TRAIN = result(
     seconds={"ours": spread(2.0), "plain loop": spread(3.0), "plain loop, float32": spread(4.0)},
     ratio_vs_plain_loop=spread(1.5),
     ratio_vs_plain_loop_float32=spread(2.0),
+    ratios_with_our_products={},
     phases={"steps": 1.0, "backward": 0.75, "rest": -0.001},
     share_of_products={"step": 0.4, "update": 0.6},
 )

@@ -20,6 +20,9 @@ from torch.nn import functional as F
 
 from tessera.policies.mosaic.groups import Columns
 
+# Scores of 16 bits whose softmax is made at once in float32: as many as a processor keeps at hand.
+SOFTMAX_AT_ONCE = 2**17
+
 
 def causal_attention(
     q: Float[Tensor, "B H Q F"], k: Float[Tensor, "B H S F"], v: Float[Tensor, "B H S F"]
@@ -72,13 +75,14 @@ class _Shared(torch.autograd.Function):
         for queries in (text[0], code[0]):
             queries.mul_(queries.shape[-1] ** -0.5)
         (q_text, k_text, v_text), (q, k, v) = (part.flatten(1, 2) for part in (text, code))
-        p_text = torch.bmm(q_text, k_text.mT).add_(_later(q_text)).softmax(-1)
+        p_text = torch.bmm(q_text, k_text.mT).add_(_later(q_text))
+        p_text = _softmax(p_text)
         k_group, v_group = _of_groups(text, columns)
         prefix = columns.prefix
         scores = q.new_empty(len(q), columns.codes, prefix + columns.codes)
         _grouped(scores, columns)[:, :, :prefix] = torch.bmm(_grouped(q, columns), k_group.mT)
         torch.add(torch.bmm(q, k.mT), _later(q), out=scores[:, :, prefix:])
-        p = scores.softmax(-1)
+        p = _softmax(scores)
         mixed = torch.bmm(p[:, :, prefix:], v)
         _grouped(mixed, columns).baddbmm_(_grouped(p, columns)[:, :, :prefix], v_group)
         ctx.save_for_backward(text, code, p_text, p)
@@ -111,7 +115,11 @@ class _Shared(torch.autograd.Function):
         _grouped(dp, columns)[:, :, : columns.prefix] = torch.bmm(g_group, v_group.mT)
         dp[:, :, columns.prefix :] = torch.bmm(g, v.mT)
         ds = _softmax_backward(dp, p)
-        ds_own, ds_group = ds[:, :, columns.prefix :], _grouped(ds, columns)[:, :, : columns.prefix]
+        del dp
+        # In one piece each, as two products read them.
+        ds_own = ds[:, :, columns.prefix :].contiguous()
+        ds_group = _grouped(ds, columns)[:, :, : columns.prefix].contiguous()
+        del ds
         torch.bmm(p[:, :, columns.prefix :].mT, g, out=dv)
         torch.bmm(ds_own.mT, q, out=dk)
         torch.bmm(ds_own, k, out=dq)
@@ -156,6 +164,16 @@ def _add_groups(d_group: Tensor, d_text: Tensor, columns: Columns) -> None:
     wide = torch.promote_types(both.dtype, torch.float32)  # many groups may share a text
     added = d_group.view(2, both.shape[1], -1, *both.shape[3:]).to(wide)
     both.copy_(both.to(wide).index_add_(2, columns.text_G, added))
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    """Returns softmax over the last axis; scores of 16 bits are overwritten."""
+    if scores.dtype != torch.bfloat16:
+        return scores.softmax(-1)
+    # Torch (2.13) takes 2.4 times as long from and to 16 bits where the axis is no multiple of 32: here, 88.
+    for part in scores.split(max(1, SOFTMAX_AT_ONCE // scores[0].numel())):
+        part.copy_(part.softmax(-1, dtype=torch.float32))
+    return scores
 
 
 def _softmax_backward(grad: Tensor, p: Tensor) -> Tensor:

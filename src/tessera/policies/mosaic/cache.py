@@ -1,9 +1,12 @@
-"""Keys and values of mosaic while it draws: a text's once for all rows of a group, a row's own codes by row.
+"""Keys and values of mosaic while it draws: on a CPU in a window that widens as the picture grows.
 
-A cache that was filled by `prefill` holds all of its rows' positions, as any static cache does. One that was
-fanned out to many rows notes which of them share which text instead of copying it for each.
+Products of a CPU want the keys of a row in one piece, and copy them at every step where they are not: as a
+part of a cache for the whole picture is not. So a window has a few slots more than are filled, and what is
+not there yet is hidden by a mask. Keys lie features first, as the product with a query reads them.
 
-Axes: N layers, B rows in G groups of W, H heads, S positions, P of them the text's, F features, D = H F.
+A cache that was filled by `prefill`, and one on a GPU, is a static cache like any other.
+
+Axes: N layers, R rows, H heads, S slots, W of them in the window, F features, D = H F.
 """
 
 from dataclasses import dataclass, field
@@ -13,45 +16,48 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tessera.policies.mosaic.groups import group_width
 from tessera.sampling.cache import StaticCache
 
-# Rows, of both branches, from which sharing pays: keys and values of fewer are read fast from the processor's
-# caches. All steps of a drawing took 64 rows 65 ms for attention instead of 95, 32 rows 32 instead of 31, and
-# 16 rows 23 instead of 20 (8 rows of a text, one core, torch 2.13).
-SHARED_FROM = 48
+# Slots by which a window widens: it is copied so often, and so many at most are read for nothing.
+WIDER_BY = 32
 
 
 @dataclass(frozen=True, slots=True)
-class SharedText:
-    """What the groups of a cache have in common."""
+class Window:
+    """The first slots of all rows."""
 
-    keys: Float[Tensor, "N G H P F"]
-    values: Float[Tensor, "N G H P F"]
+    keys: Float[Tensor, "N R H F W"]
+    values: Float[Tensor, "N R H W F"]
+    hidden: Float[Tensor, " 2*W"]  # -inf from the middle on: what is added to scores of slots to come
+
+    @property
+    def width(self) -> int:
+        """How many slots it has."""
+        return self.keys.shape[4]
 
 
 @dataclass(frozen=True, slots=True)
-class GroupedCache(StaticCache):
-    """A static cache whose rows may share texts: then slots of its own rows lie by group, head, row of it."""
+class MosaicCache(StaticCache):
+    """A static cache that, on a CPU, is drawn with through a window over its memory."""
 
-    shared: list[SharedText] = field(default_factory=list)  # none, or the one that was fanned out
+    window: list[Window] = field(default_factory=list)  # none, or the one that it has now
 
     def fan_out(self, source: Any, rows_B: Int[Tensor, " B"], length: int) -> None:
-        """Notes the first `length` positions of the source's rows, once for each group."""
-        # The fused kernel of a GPU wants all keys of a row in one place; few rows are read in no time.
-        if self.keys.is_cuda or len(rows_B) < SHARED_FROM:
-            self.shared.clear()
+        """Copies the first `length` positions of the source's chosen rows into this cache's rows."""
+        if self.keys.is_cuda:  # its fused kernel reads the cache where it lies
             StaticCache.fan_out(self, source, rows_B, length)
             return
-        rows_G = rows_B[:: group_width(rows_B)]
-        keys, values = (part[:, rows_G, :, :length] for part in (source.keys, source.values))
-        self.shared[:] = [SharedText(keys, values)]
+        made = self._window(length)
+        for layer in range(len(self.keys)):
+            made.keys[layer, ..., :length] = source.keys[layer, rows_B, :, :length].mT
+            made.values[layer, ..., :length, :] = source.values[layer, rows_B, :, :length]
+        self.window[:] = [made]
 
-    def attend(self, layer: int, slot: int, qkv_B3HF: Float[Tensor, "B 3 H F"]) -> Float[Tensor, "B D"]:
+    def attend(self, layer: int, slot: int, qkv_R3HF: Float[Tensor, "R 3 H F"]) -> Float[Tensor, "R D"]:
         """Writes the key and the value of a slot; returns what its queries find up to there."""
-        if self.shared:
-            return self._attend_groups(layer, slot, qkv_B3HF)
-        q, k, v = qkv_B3HF[:, :, :, None].unbind(1)
+        if self.window:
+            return self._attend_window(layer, slot, qkv_R3HF)
+        q, k, v = qkv_R3HF[:, :, :, None].unbind(1)
         keys, values = self.keys[layer], self.values[layer]
         keys[:, :, slot : slot + 1], values[:, :, slot : slot + 1] = k, v
         past_keys, past_values = keys[:, :, : slot + 1], values[:, :, : slot + 1]  # views, not copies
@@ -61,22 +67,37 @@ class GroupedCache(StaticCache):
             found = (q * q.shape[-1] ** -0.5 @ past_keys.mT).softmax(-1) @ past_values
         return found[:, :, 0].flatten(1)
 
-    def _attend_groups(self, layer: int, slot: int, qkv_B3HF: Tensor) -> Tensor:
-        text = self.shared[0]
-        keys, values = text.keys[layer].flatten(0, 1), text.values[layer].flatten(0, 1)  # (G H) P F
-        _, groups, heads, prefix, features = text.keys.shape
-        by_group = (groups, heads, -1)
-        own_keys = self.keys[layer].view(*by_group, *self.keys.shape[3:])
-        own_values = self.values[layer].view_as(own_keys)
-        q, k, v = qkv_B3HF.unflatten(0, (groups, -1)).permute(2, 0, 3, 1, 4)  # each G H W F
-        own_keys[:, :, :, slot], own_values[:, :, :, slot] = k, v
-        q = q.reshape(-1, 1, features) * features**-0.5
-        own = slice(prefix, slot + 1)
-        scores = [
-            torch.bmm(q.view(groups * heads, -1, features), keys.mT).view(-1, 1, prefix),
-            torch.bmm(q, own_keys.flatten(0, 2)[:, own].mT),
-        ]
-        p = torch.cat(scores, dim=-1).softmax(-1)
-        found = torch.bmm(p.view(groups * heads, -1, slot + 1)[:, :, :prefix], values)
-        found = found.view(-1, 1, features).baddbmm_(p[:, :, prefix:], own_values.flatten(0, 2)[:, own])
-        return found.view(*by_group, features).transpose(1, 2).reshape(-1, heads * features)
+    def _attend_window(self, layer: int, slot: int, qkv_R3HF: Tensor) -> Tensor:
+        if slot >= self.window[0].width:
+            self._widen(slot)
+        window = self.window[0]
+        keys, values = window.keys[layer], window.values[layer]
+        q, k, v = qkv_R3HF.unbind(1)
+        keys[..., slot], values[:, :, slot] = k, v
+        q = (q * q.shape[-1] ** -0.5).view(-1, 1, q.shape[-1])
+        scores = torch.bmm(q, keys.flatten(0, 1))
+        first = window.width - slot - 1
+        p = scores.add_(window.hidden[first : first + window.width]).softmax(-1)
+        return torch.bmm(p, values.flatten(0, 1)).view(len(qkv_R3HF), -1)
+
+    def _window(self, slots: int) -> Window:
+        """Returns a window with room for more than so many slots, over the memory of this cache."""
+        layers, rows, heads, length, features = self.keys.shape
+        width = min(length, (slots // WIDER_BY + 1) * WIDER_BY)
+        shape = (layers, rows, heads)
+        count = layers * rows * heads * width * features
+        hidden = torch.cat([self.keys.new_zeros(width), self.keys.new_full((width,), -torch.inf)])
+        return Window(
+            self.keys.view(-1)[:count].view(*shape, features, width),
+            self.values.view(-1)[:count].view(*shape, width, features),
+            hidden,
+        )
+
+    def _widen(self, filled: int) -> None:
+        """Moves what the first slots hold to where a wider window has it."""
+        old, new = self.window[0], self._window(filled)
+        # The last layer first: each goes to places that only it and those before it were in.
+        for layer in reversed(range(len(self.keys))):
+            new.keys[layer, ..., :filled] = old.keys[layer].clone()
+            new.values[layer, ..., :filled, :] = old.values[layer].clone()
+        self.window[:] = [new]

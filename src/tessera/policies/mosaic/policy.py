@@ -11,7 +11,7 @@ from torch.nn import Parameter
 from tessera.config import digest as config_digest
 from tessera.errors import PromptError
 from tessera.policies.base import PolicyModule, weights_digest
-from tessera.policies.mosaic.cache import GroupedCache
+from tessera.policies.mosaic.cache import MosaicCache
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.tokenizer import Tokenizer
 from tessera.policies.mosaic.transformer import Transformer
@@ -98,7 +98,7 @@ class MosaicPolicy(PolicyModule):
         """Returns empty text windows."""
         return TextBatch(ids=torch.full_like(text.ids, PADDING), mask=text.mask)
 
-    def new_cache(self, rows: int, length: int) -> GroupedCache:
+    def new_cache(self, rows: int, length: int) -> MosaicCache:
         """Returns an empty cache."""
         sizes = self.config.transformer
         weights = self.transformer.begin_of_image
@@ -111,13 +111,13 @@ class MosaicPolicy(PolicyModule):
             dtype=weights.dtype,
             device=weights.device,
         )
-        return GroupedCache(store.keys, store.values)
+        return MosaicCache(store.keys, store.values)
 
-    def prefill(self, text: TextBatch, cache: GroupedCache) -> Float[Tensor, "B D"]:
+    def prefill(self, text: TextBatch, cache: MosaicCache) -> Float[Tensor, "B D"]:
         """Fills the cache with the text; returns the features that predict the first code."""
         return self.transformer.prefill(text.ids, cache)
 
-    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: GroupedCache) -> Float[Tensor, "B D"]:
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: MosaicCache) -> Float[Tensor, "B D"]:
         """Appends code number `index`; returns the features that predict the next one."""
         return self.transformer.step(tokens_B, index, cache)
 

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tessera.policies.mosaic.activation import squared_relu
 from tessera.policies.mosaic.attention import attention, causal_attention
-from tessera.policies.mosaic.cache import GroupedCache
+from tessera.policies.mosaic.cache import MosaicCache
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.groups import Columns
 
@@ -97,14 +97,14 @@ class Transformer(nn.Module):
         texts_UPD, codes_BCD = columns.split(x_ND)
         return self.norm(torch.cat([texts_UPD[text_B, -1:], codes_BCD], dim=1))
 
-    def prefill(self, text_BL: Int[Tensor, "B L"], cache: GroupedCache) -> Float[Tensor, "B D"]:
+    def prefill(self, text_BL: Int[Tensor, "B L"], cache: MosaicCache) -> Float[Tensor, "B D"]:
         """Writes the text's keys and values; returns the features that predict the first code."""
         x_BPD = self._prefix_input(text_BL) + self._positions()[: self.prefix]
         for index, layer in enumerate(self._stack):
             x_BPD = layer.prefill(x_BPD, cache.keys[index], cache.values[index])
         return self.norm(x_BPD[:, -1])
 
-    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: GroupedCache) -> Float[Tensor, "B D"]:
+    def step(self, tokens_B: Int[Tensor, " B"], index: int, cache: MosaicCache) -> Float[Tensor, "B D"]:
         """Appends code number `index`; returns the features that predict the next one."""
         slot = self.prefix + index
         grid = self.config.tokenizer.grid
@@ -141,7 +141,7 @@ class _Layer(nn.Module):
         keys[:, :, :length], values[:, :, :length] = k, v
         return self._finish(x_BPD, causal_attention(q, k, v).transpose(1, 2).flatten(2))
 
-    def step(self, x_BD: Float[Tensor, "B D"], slot: int, cache: GroupedCache, number: int) -> Tensor:
+    def step(self, x_BD: Float[Tensor, "B D"], slot: int, cache: MosaicCache, number: int) -> Tensor:
         qkv_BE = self.qkv(self.norm_attention(x_BD))
         return self._finish(x_BD, cache.attend(number, slot, qkv_BE.unflatten(1, (3, self.heads, -1))))
 

@@ -1,16 +1,13 @@
-"""Texts that are read once: the same features, gradients and steps as rows that each read their own."""
+"""Texts that are read once: the same features and gradients as rows that each read their own."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tessera.policies.mosaic import cache
 from tessera.policies.mosaic.activation import squared_relu
 from tessera.policies.mosaic.attention import attention
 from tessera.policies.mosaic.groups import Columns, group_width
-from tessera.sampling.decode import prefill_rows
-from tessera.types import View
 from tests.contracts.policies import random_tokens, tiny_mosaic
 
 PROMPTS = ("a star", "a photo of two red circles", "a large blue heart drawn on paper")
@@ -138,39 +135,3 @@ def test_gradients_of_shared_texts_are_the_same_every_time() -> None:
                 features_BTD = policy.features(text, random_tokens(policy, 6))
             results.append(torch.autograd.grad(features_BTD.float().square().sum(), parameters))
         assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
-
-
-@pytest.mark.parametrize("guidance", [1.0, 3.0])
-@pytest.mark.parametrize("rows", ROWS)
-def test_steps_over_a_shared_text_are_those_over_its_copies(
-    rows: list[int], guidance: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A cache that shares and one that copies, from the same prefix."""
-    policy = tiny_mosaic().double()
-    tokens_BT = random_tokens(policy, len(rows))
-    fed_RT = torch.cat([tokens_BT, tokens_BT]) if guidance != 1 else tokens_BT
-    found: list[Tensor] = []
-    for shared_from in (0, 1000):
-        monkeypatch.setattr(cache, "SHARED_FROM", shared_from)
-        with torch.no_grad():
-            kept, _ = prefill_rows(
-                policy, policy.tokenize(PROMPTS), torch.tensor(rows), View(guidance=guidance)
-            )
-            assert isinstance(kept, cache.GroupedCache)
-            assert bool(kept.shared) == (shared_from == 0)
-            steps = [policy.step(fed_RT[:, index], index, kept) for index in range(policy.spec.tokens - 1)]
-        found.append(torch.stack(steps))
-    assert torch.allclose(*found, atol=1e-10, rtol=0)
-
-
-def test_few_rows_get_copies_and_many_share() -> None:
-    policy, few, many = tiny_mosaic(), torch.tensor([0, 1]), torch.zeros(cache.SHARED_FROM, dtype=torch.long)
-    prefix = policy.new_cache(2, policy.spec.prefix)
-    with torch.no_grad():
-        policy.prefill(policy.tokenize(PROMPTS[:2]), prefix)
-    kept = policy.new_cache(len(many), policy.spec.prefix + 1)
-    kept.fan_out(prefix, many, policy.spec.prefix)
-    assert kept.shared[0].keys.shape[1] == 1  # one group
-    kept = policy.new_cache(len(few), policy.spec.prefix + 1)
-    kept.fan_out(prefix, few, policy.spec.prefix)
-    assert not kept.shared
