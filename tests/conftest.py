@@ -31,9 +31,7 @@ def _one_thread_and_fixed_seeds() -> None:
     np.random.seed(SEED)
     if (torch := sys.modules.get("torch")) is not None:
         torch.manual_seed(SEED)
-        from tessera.devices import use_cpu
-
-        use_cpu(1)  # as commands and their processes do
+        torch.set_num_threads(1)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

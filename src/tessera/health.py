@@ -13,11 +13,11 @@ import torch
 from packaging.requirements import Requirement
 
 from tessera.data.home import DATA_VARIABLE
-from tessera.devices import PLAIN, PRODUCTS, onednn_pays, onednn_wanted
 from tessera.errors import TesseraError
 from tessera.policies.load import load_policy
 from tessera.policies.settings import SHIPPED
 from tessera.pool import cores
+from tessera.products import VARIABLE, makers, onednn_pays
 
 DISTRIBUTION = "tessera-rl"
 
@@ -105,11 +105,8 @@ def _devices() -> Iterator[Check]:
         found=f"{cores()} cores; OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, "
         f"OMP_WAIT_POLICY={waiting}; commands use --threads 1 unless told",
     )
-    if onednn_wanted():
-        makes = f"oneDNN, faster here and as exact; {PRODUCTS}=torch leaves them as torch has them"
-    else:
-        makes = f"{PLAIN}, as {PRODUCTS} says; oneDNN would be faster" if onednn_pays() else PLAIN
-    yield Check(name="products", ok=True, found=f"of float32 on the CPU: {makes}")
+    leave = f"; {VARIABLE}=torch leaves them to torch" if onednn_pays() else ""
+    yield Check(name="products", ok=True, found=f"of float32 on the CPU: {makers()}{leave}")
 
 
 def _data() -> Check:

@@ -30,6 +30,7 @@ FLOORS = {
     "devices": 1,
     "hub": 1,
     "pool": 1,
+    "products": 1,
     "objective": 1,
     "statistics": 1,
     # 2 parts

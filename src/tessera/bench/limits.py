@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from tessera.bench.ratio import Clock, spread
 from tessera.config import config
-from tessera.devices import CPUS, products
 from tessera.policies.base import PolicyModule
+from tessera.products import CPUS, linear, makers
 from tessera.tensors import TextBatch
 
 TRIES = 5
@@ -92,7 +92,7 @@ def measure_products(device: torch.device, dtype: torch.dtype) -> float:
     """Returns the floating-point operations per second of a large product."""
     side = SIDE[device.type]
     left, right = torch.randn(2, side, side, device=device).to(dtype).unbind()
-    return 2 * side**3 / _seconds(device, lambda: left @ right)
+    return 2 * side**3 / _seconds(device, lambda: linear(left, right))
 
 
 def _seconds(device: torch.device, work: Callable[[], object]) -> float:
@@ -107,7 +107,7 @@ def machine(device: torch.device) -> dict[str, Any]:
     return {
         "processor": processor(),
         "cores": cpu_count(),
-        "products": products(),
+        "products": makers(),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "system": platform.platform(),
         "versions": {

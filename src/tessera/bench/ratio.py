@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from tessera.config import config
-from tessera.devices import PLAIN, products, torch_products
+from tessera.products import onednn_pays, torchs_own
 
 OUR_PRODUCTS = ", our products"  # a name's end: what is timed has them from this process
 
@@ -84,12 +84,12 @@ def of_others(works: Mapping[str, Callable[[], object]]) -> dict[str, Callable[[
 
     def unasked(work: Callable[[], object]) -> Callable[[], object]:
         def run() -> None:
-            with torch_products():
+            with torchs_own():
                 work()
 
         return run
 
-    if products() == PLAIN:
+    if not onednn_pays():
         return dict(works)
     both: dict[str, Callable[[], object]] = {}
     for name, work in works.items():

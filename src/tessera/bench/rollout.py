@@ -1,6 +1,6 @@
 """How fast pictures are drawn: our sampler, the loop of the field, and transformers' `generate`, in turns.
 
-Where this process chose who makes products (`devices.use_cpu`), the others run without that and with it.
+Where this process chose who makes products (`products`), the others run without that and with it.
 Where the sampler replays recorded steps (on a GPU), it is timed step by step, too.
 
 Before anything is timed all of them draw the likeliest tokens, which must be the same. Where a row parts from

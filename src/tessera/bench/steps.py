@@ -3,6 +3,7 @@
 Both draw with the weights as they are. Under bfloat16 both replay and learn in autocast, as runs do.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 from tessera.algorithms.base import Context
 from tessera.algorithms.grouped import TokenBatch
@@ -27,6 +28,15 @@ from tessera.tensors import LossTerm
 from tessera.training.distributed import Alone
 from tessera.training.update import update
 from tessera.types import Prompt, silent
+
+
+def _of_linear(left: Sequence[int], right: Sequence[int], *_: object, **__: object) -> int:
+    """Returns the operations of what `products.linear` asks for: rows and weights have their shapes here."""
+    return 2 * math.prod(left) * right[0]
+
+
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    register_flop_formula(torch.ops.mkldnn._linear_pointwise)(_of_linear)
 
 Precision = Literal["float32", "bfloat16"]  # of training, as in a run's configuration
 # Relative difference of the two gradients' norms: sums in another order; 16 bits have 3 digits.

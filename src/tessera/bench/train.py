@@ -14,7 +14,7 @@ Precision is that of training alone, as in a run: under bfloat16 both loops repl
 draw with the weights as they are. Then a third work stands beside the two, the plain loop without autocast:
 the first ratio is that of the loops, the second has in it what the lower precision buys, too.
 
-Where this process has its products of float32 made by other kernels than torch's choice (`devices.use_cpu`),
+Where this process has its products of float32 made by other kernels than torch's choice (`products`),
 the plain loops stand there twice: as they run for whoever writes them, and with these products.
 
 Phases: `sample` and `update` are timed as they run. Of the parts inside, `prefill`, `reference` and

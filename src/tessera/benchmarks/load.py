@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from tessera.benchmarks.mosaic import MosaicBenchmark
 from tessera.config import from_plain, merged
 from tessera.data import home
 from tessera.data.prompt_files import SUFFIXES
-from tessera.devices import share_gpus, use_cpu
+from tessera.devices import share_gpus
 from tessera.errors import UserError, unknown
 from tessera.plugins import check_name, load_named
 from tessera.protocols import Benchmark
@@ -77,7 +79,8 @@ class Opener:
     def __call__(self, name: str, process: int) -> Any:
         """Returns the benchmark for a process, by its number."""
         share_gpus(process)
-        use_cpu(self.threads)
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
         asked = self.called[name]
         return load_benchmark(asked, self.words.get(asked, ()), self.data)
 

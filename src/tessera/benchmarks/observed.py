@@ -20,11 +20,7 @@ from tessera.types import EvalRecord, Progress, Prompt, View, silent
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workers:
-    """Who draws and looks: this process alone, or several that open policy and benchmarks for themselves.
-
-    What opens them settles a process's CPU first (`devices.use_cpu`), as it was settled here: other products
-    are other last digits.
-    """
+    """Who draws and looks: this process alone, or several that open policy and benchmarks for themselves."""
 
     processes: int = 1
     policy: Callable[[int], Policy] | None = None  # by the number of the process

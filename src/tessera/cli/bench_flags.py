@@ -48,11 +48,11 @@ class Timed(Common):
     """cpu, cuda or cuda:1; unset: a GPU if there is one"""
 
     def prepare(self) -> None:
-        """Checks the flags and settles how a CPU computes."""
-        from tessera.devices import use_cpu
+        """Checks the flags and sets the number of threads."""
+        import torch
 
         positive("repeats", self.repeats)
-        use_cpu(positive("threads", self.threads))
+        torch.set_num_threads(positive("threads", self.threads))
 
     def counted(self, device: "torch.device") -> dict[str, Any]:
         """Returns how its seconds are counted."""

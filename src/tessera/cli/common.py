@@ -73,11 +73,11 @@ class Sampling:
         return View(guidance=guidance, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p)
 
     def prepare(self) -> None:
-        """Checks the flags and settles how a CPU computes."""
-        from tessera.devices import use_cpu
+        """Checks the flags and sets the number of threads."""
+        import torch
 
         positive("batch-size", self.batch_size)
-        use_cpu(positive("threads", self.threads))
+        torch.set_num_threads(positive("threads", self.threads))
 
     def placed(self, policy: PolicyT) -> PolicyT:
         """Returns the policy on the device of the flags."""

@@ -145,11 +145,13 @@ def some(name: str, value: int | None) -> int | None:
 
 def open_policy(process: int, *, name: str, device: str | None, threads: int) -> "PolicyModule":
     """Returns the policy for another process, by its number."""
-    from tessera.devices import device_of, share_gpus, use_cpu
+    import torch
+
+    from tessera.devices import device_of, share_gpus
     from tessera.policies.load import load_policy
 
     share_gpus(process)
-    use_cpu(threads)
+    torch.set_num_threads(threads)
     return load_policy(name).to(device_of(device))
 
 

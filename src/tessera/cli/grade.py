@@ -49,13 +49,11 @@ def run(arguments: Sequence[str]) -> int:
     from tessera.benchmarks.load import Opener, load_benchmark, settings_of
     from tessera.benchmarks.observed import Workers, grade_folder, write_official
     from tessera.benchmarks.summary import summarise
-    from tessera.devices import use_cpu
     from tessera.protocols import Observed
     from tessera.report.evaluation import evaluation_page
     from tessera.report.text import summary_lines
     from tessera.storage import open_in_place, write_atomic, write_json, write_lines
 
-    use_cpu()
     for name, value in (("num", flags.num), ("prompts-per-category", flags.prompts_per_category)):
         if value is not None:
             positive(name, value)

@@ -49,11 +49,9 @@ def run(arguments: Sequence[str]) -> int:
     from tessera.benchmarks.layout import SCORES
     from tessera.benchmarks.scored import SCORES_CSV, score_pictures
     from tessera.data.listing import read_listing
-    from tessera.devices import use_cpu
     from tessera.report.scored import scored_page
     from tessera.storage import open_in_place, write_atomic
 
-    use_cpu()
     listed = read_listing(flags.images, flags.prompts, flags.prompt)
     scorers = scorers_of(flags)
     digests = {scorer.name: scorer.digest() for scorer in scorers}

@@ -54,7 +54,8 @@ def run(arguments: Sequence[str]) -> int:
     """Runs the command; returns the exit code."""
     flags = parse_flags(Flags, "serve-reward", arguments)
 
-    from tessera.devices import use_cpu
+    import torch
+
     from tessera.rewards.remote.access import check_host, token_from
 
     try:
@@ -64,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
             raise
         raise UserError("serving needs the extra `serve`: pip install 'tessera-rl[serve]'") from error
 
-    use_cpu(positive("threads", flags.threads))
+    torch.set_num_threads(positive("threads", flags.threads))
     token = token_from(flags.token_env, flags.token_file)
     check_host(flags.host, token)
     reward = reward_of(flags)

@@ -57,9 +57,10 @@ def run(arguments: Sequence[str]) -> int:
     """Runs the command; returns the exit code."""
     flags = parse_flags(Flags, "train", arguments)
 
+    import torch
+
     from tessera.benchmarks.layout import PAGE
     from tessera.cli.train_lines import StepLines, closing_lines
-    from tessera.devices import use_cpu
     from tessera.recipes import load_recipe
     from tessera.report.run_files import read_run
     from tessera.report.training import run_alarms, training_page
@@ -70,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     from tessera.training.run import open_run
     from tessera.training.trackers import check_trackers, tracked
 
-    use_cpu(positive("threads", flags.threads))
+    torch.set_num_threads(positive("threads", flags.threads))
     named = {"policy": flags.policy, "steps": flags.steps, "seed": flags.seed, "optimizer.lr": flags.lr}
     settings = overlaid(load_recipe(flags.recipe), named, flags.set, flags.config)
     trackers = check_trackers(flags.track)

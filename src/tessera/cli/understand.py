@@ -45,15 +45,16 @@ def run(arguments: Sequence[str]) -> int:
     """Runs the command; returns the exit code."""
     flags = parse_flags(Flags, "understand", arguments)
 
+    import torch
+
     from tessera.benchmarks.understanding.layout import ANSWERS, SUMMARY, read_understanding
     from tessera.benchmarks.understanding.questions import questions_digest, read_questions
     from tessera.benchmarks.understanding.runner import SHORT, ask
     from tessera.benchmarks.understanding.summary import summarise_answers
-    from tessera.devices import use_cpu
     from tessera.report.understanding import understanding_lines
     from tessera.storage import OutputFolder, write_json
 
-    use_cpu(positive("threads", flags.threads))
+    torch.set_num_threads(positive("threads", flags.threads))
     limit = positive("limit", flags.limit)
     if len(set(flags.policy)) < len(flags.policy):
         raise UserError(f"--policy names one twice: {' '.join(flags.policy)}; name each once")

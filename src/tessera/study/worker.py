@@ -21,7 +21,7 @@ from tessera.benchmarks.layout import RECORDS, SUMMARY, picture_path
 from tessera.benchmarks.load import load_benchmark, settings_of
 from tessera.benchmarks.runner import EvalConfig, evaluate
 from tessera.config import from_plain, to_plain
-from tessera.devices import device_of, use_cpu
+from tessera.devices import device_of
 from tessera.errors import UserError
 from tessera.policies.base import PolicyModule
 from tessera.policies.layout import CHECKPOINTS, last_checkpoint
@@ -246,7 +246,7 @@ def main(out: Path, name: str, parent: int | None) -> int:
     """Makes the stage that OUT/stages/NAME.json describes; returns the exit code."""
     if parent is not None:
         leave_with(parent)
-    use_cpu(1)
+    torch.set_num_threads(1)
     path = out / STAGES / f"{name}.json"
     described = json.loads(path.read_text(encoding="utf-8"))
     with path.with_suffix(".lock").open("w") as lock:

@@ -5,6 +5,7 @@ import time
 import pytest
 import torch
 
+from tessera import products
 from tessera.bench import ratio as ratios
 from tessera.bench.ratio import (
     Clock,
@@ -16,7 +17,7 @@ from tessera.bench.ratio import (
     ratio,
     with_our_products,
 )
-from tessera.devices import PLAIN
+from tessera.products import makers
 
 CPU = Clock(torch.device("cpu"))
 
@@ -38,23 +39,19 @@ def test_works_take_turns_and_another_begins_each_round() -> None:
     assert {name: len(each) for name, each in seconds.items()} == {"a": 4, "b": 4, "c": 4}
 
 
-@pytest.mark.parametrize("makes", ["oneDNN", PLAIN])
+@pytest.mark.parametrize("pays", [True, False])
 def test_others_run_with_torchs_products_and_with_ours_where_these_differ(
-    makes: str, monkeypatch: pytest.MonkeyPatch
+    pays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = torch.get_float32_matmul_precision()
-    monkeypatch.setattr(ratios, "products", lambda: makes)
+    monkeypatch.setattr(ratios, "onednn_pays", lambda: pays)
+    monkeypatch.setattr(products, "onednn_pays", lambda: pays)
     ran: list[str] = []
-    works = of_others({"theirs": lambda: ran.append(torch.get_float32_matmul_precision())})
-    torch.set_float32_matmul_precision("medium")
-    try:
-        for work in works.values():
-            work()
-    finally:
-        torch.set_float32_matmul_precision(before)
+    works = of_others({"theirs": lambda: ran.append(makers())})
+    for work in works.values():
+        work()
+    both = {"theirs": "torch’s choice", "theirs, our products": "oneDNN for linear layers"}
     named = dict(zip(works, ran, strict=True))
-    both = {"theirs": "highest", "theirs, our products": "medium"}
-    assert named == (both if makes == "oneDNN" else {"theirs": "medium"})
+    assert named == (both if pays else {"theirs": "torch’s choice"})
 
 
 def test_ratios_with_our_products_stand_apart() -> None:

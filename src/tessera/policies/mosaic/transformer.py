@@ -18,6 +18,8 @@ from tessera.policies.mosaic.attention import attention, causal_attention
 from tessera.policies.mosaic.cache import MosaicCache
 from tessera.policies.mosaic.config import MosaicConfig
 from tessera.policies.mosaic.groups import Columns
+from tessera.policies.mosaic.norm import RMSNorm
+from tessera.products import Linear
 
 PLACES = ("position", "row", "column")
 
@@ -43,8 +45,8 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(
             _Layer(sizes.width, sizes.heads, sizes.mlp_width) for _ in range(sizes.layers)
         )
-        self.norm = nn.RMSNorm(sizes.width, eps=1e-6)
-        self.head = nn.Linear(sizes.width, config.tokenizer.codebook, bias=False)
+        self.norm = RMSNorm(sizes.width)
+        self.head = Linear(sizes.width, config.tokenizer.codebook)
         self.reset()
 
     def reset(self) -> None:
@@ -120,12 +122,12 @@ class _Layer(nn.Module):
     def __init__(self, width: int, heads: int, mlp_width: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm_attention = nn.RMSNorm(width, eps=1e-6)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.norm_mlp = nn.RMSNorm(width, eps=1e-6)
-        self.up = nn.Linear(width, mlp_width, bias=False)
-        self.down = nn.Linear(mlp_width, width, bias=False)
+        self.norm_attention = RMSNorm(width)
+        self.qkv = Linear(width, 3 * width)
+        self.out = Linear(width, width)
+        self.norm_mlp = RMSNorm(width)
+        self.up = Linear(width, mlp_width)
+        self.down = Linear(mlp_width, width)
 
     def forward(self, x_ND: Float[Tensor, "N D"], columns: Columns) -> Float[Tensor, "N D"]:
         return self._finish(x_ND, attention(self.qkv(self.norm_attention(x_ND)), columns, self.heads))
