@@ -16,7 +16,8 @@ a number in a matrix product (2 under bfloat16 autocast, else w); residual strea
                  where attention keeps them
     activations  R (L + 2) layers, two more for the gradients and temporaries of the one that backward is in;
                  recomputed: R (L S D 4 + 3 layers), the inputs of all and one made again. An adapter takes
-                 one more: its product stands beside the layer's own before they are added
+                 one more: its product stands beside the layer's own before they are added. Where texts are
+                 shared, sequences of the null prompt have S less the prefix: it stands once for all of them
     logits       CHUNK V (8 + c): logits, log-softmax and probabilities of a chunk; where the head may train
                  4 V more for each token before the last chunk, unless there are more than LOGITS_AT_ONCE
     sampling     a cache of 2 R' L S K w for R' sequences drawn at once, and their V (8 + 16) of one step; an
@@ -98,6 +99,8 @@ def estimate(spec: PolicySpec, sizes: Footprint, load: Load) -> Estimate:
     layer = stream * (4 * 4 + 7 * c) + positions * sizes.mlp_width * sizes.mlp_tensors * c + scores
     found = sizes.layers * stream * 4 + layer if load.recompute else sizes.layers * layer
     passing = (3 if load.adapter else 2) * layer
+    # Of the null prompt's branch, beside the prompt's own; each prompt is counted for every row that has it.
+    beside = (spec.tokens - 1) / positions if sizes.shares_texts else 1.0
     rollouts = load.rows * load.rollouts
     codes = rollouts * spec.tokens
     at_once = min(codes, CHUNK)
@@ -109,7 +112,7 @@ def estimate(spec: PolicySpec, sizes: Footprint, load: Load) -> Estimate:
         reference=0 if load.adapter else own,
         gradients=load.trained * (2 if load.processes > 1 else 1),
         moments=2 * load.trained,
-        activations=rollouts * (2 if load.guided else 1) * (found + passing),
+        activations=int(rollouts * (1 + beside if load.guided else 1) * (found + passing)),
         logits=spec.codebook * (at_once * (8 + c) + 4 * kept),
         sampling=load.drawn * ((2 if load.drawn_guided else 1) * cached + spec.codebook * (8 + 16)),
     )
