@@ -40,7 +40,7 @@ FEWEST = 32
 # of rows: a picture must not depend on how many are drawn beside it. (Below 4 rows MKL's own digits differ.)
 ONE_CHAIN = 128
 
-_left: list[str] = []  # not empty: everything stays with torch
+_left: list[None] = []  # an entry for each block of `torchs_own`: everything stays with torch
 
 
 class Linear(nn.Linear):
@@ -90,7 +90,7 @@ def makers() -> str:
 @contextmanager
 def torchs_own() -> Iterator[None]:
     """Leaves everything to torch inside, in all threads: for code that stands for somebody else's."""
-    _left.append("")
+    _left.append(None)
     try:
         yield
     finally:

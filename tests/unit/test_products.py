@@ -157,6 +157,10 @@ def test_rows_that_do_not_lie_side_by_side_are_read_as_they_are(made: list[tuple
     assert len(made) == 2
 
 
+# Elsewhere the products are torch's own, which promises nothing of the kind.
+@pytest.mark.skipif(
+    not onednn_pays(), reason="oneDNN makes no products here: torch's own are not ours to test"
+)
 @pytest.mark.parametrize("features", [128, 512])
 def test_a_row_is_what_it_is_among_any_number_of_others(features: int) -> None:
     """From 4 rows on, bit for bit, at the lengths of mosaic: here, whoever makes them."""
